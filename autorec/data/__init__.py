@@ -1,0 +1,1 @@
+"""Data: from a table on disk or in memory to batches of encoded rows."""

@@ -1,0 +1,187 @@
+"""The layout of encoded rows: what a space has to know to build a model on them.
+
+An encoded batch is a dict of arrays, one for each *group* of columns:
+
+=============  =======================  ==============================================================
+group          array                    content
+=============  =======================  ==============================================================
+`ids`          (batch, columns) int32   local ids: 0 missing, 1 out of vocabulary, then by falling count
+`numbers`      (batch, columns) float64 raw numbers, NaN where missing
+`statistics`   (batch, columns) float32 target and count statistics of single columns
+`pairs`        (batch, columns) float32 the same of pairs of columns
+`list_0` ...   (batch, length) int32    one bag or sequence each: ids padded with 0 behind the values,
+                                        oldest first
+=============  =======================  ==============================================================
+
+A model names the groups it uses by its inputs, so that all models of a run share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class IdColumn:
+    """A column of the group `ids`.
+
+    Args:
+        name: Column name; a time column `t` gives `t:hour` and `t:weekday`.
+        feature: The schema feature it comes from.
+        size: Number of local ids, the two reserved ones included.
+        table: Name of the vocabulary's owner; columns with the same table share its rows.
+        dim: Width the user fixed for this feature, or None.
+        pretrained: Path of an `.npz` file with `ids` and `vectors`, or None.
+    """
+
+    name: str
+    feature: str
+    size: int
+    table: str
+    dim: int | None = None
+    pretrained: str | None = None
+
+
+@dataclass(frozen=True)
+class NumberColumn:
+    """A column of the group `numbers`, with what was learned from its training rows.
+
+    Args:
+        name: Column name; a time column `t` gives `t:age` (days before the last training row, negative later),
+            `t:day_sin`, `t:day_cos`, `t:week_sin`, `t:week_cos`.
+        feature: The schema feature it comes from.
+        mean: Mean of the present values.
+        std: Standard deviation of the present values, 1 for a constant column.
+        log_mean: Mean of `sign(x) log1p(|x|)`.
+        log_std: Standard deviation of `sign(x) log1p(|x|)`, 1 for a constant column.
+        quantiles: Distinct increasing quantiles of the present values, at most 65, the least and largest included.
+        missing: Share of missing values.
+    """
+
+    name: str
+    feature: str
+    mean: float
+    std: float
+    log_mean: float
+    log_std: float
+    quantiles: tuple[float, ...]
+    missing: float
+
+
+@dataclass(frozen=True)
+class StatisticColumn:
+    """A column of the group `statistics` (one source) or `pairs` (two).
+
+    Args:
+        name: For example `rate(user)`, `count(user, item)`.
+        sources: The id columns it is keyed by.
+        kind: `rate`: logit of the smoothed target mean (for ratings the smoothed mean itself);
+            `count`: `log1p` of the number of training rows.
+        target: The target of a rate, None for a count.
+        mean: Mean over the training rows.
+        std: Standard deviation over the training rows, 1 for a constant column.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    kind: str
+    target: str | None
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class ListColumn:
+    """A bag or a sequence: a group of its own.
+
+    Args:
+        name: Feature name.
+        group: Group key, `list_0`, `list_1`, ...
+        kind: `bag` or `sequence`.
+        size: Number of local ids, the two reserved ones included.
+        table: Name of the vocabulary's owner (an id column's table when the vocabulary is shared).
+        length: Largest number of values kept (the newest).
+        dim: Width the user fixed, or None.
+        pretrained: Path of an `.npz` file with `ids` and `vectors`, or None.
+    """
+
+    name: str
+    group: str
+    kind: str
+    size: int
+    table: str
+    length: int
+    dim: int | None = None
+    pretrained: str | None = None
+
+
+@dataclass(frozen=True)
+class TargetColumn:
+    """A target with what was learned from its training rows.
+
+    Args:
+        name: Column name.
+        kind: `binary` or `real`.
+        mean: Mean of the labelled training rows.
+        std: Standard deviation, 1 for a constant.
+        low: Least training value.
+        high: Largest training value.
+    """
+
+    name: str
+    kind: str
+    mean: float
+    std: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All columns of an encoding, group by group, in the order of the arrays' columns."""
+
+    ids: tuple[IdColumn, ...] = ()
+    numbers: tuple[NumberColumn, ...] = ()
+    statistics: tuple[StatisticColumn, ...] = ()
+    pairs: tuple[StatisticColumn, ...] = ()
+    lists: tuple[ListColumn, ...] = ()
+    targets: tuple[TargetColumn, ...] = ()
+    user: str | None = None
+    item: str | None = None
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Keys of the groups that have columns."""
+        fixed = [key for key in ("ids", "numbers", "statistics", "pairs") if getattr(self, key)]
+        return (*fixed, *(column.group for column in self.lists))
+
+    def position(self, name: str) -> int:
+        """Returns where the id column `name` stands in the group `ids`."""
+        return [column.name for column in self.ids].index(name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the layout as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Layout:
+        """Returns the layout that `to_dict` wrote, also after a trip through JSON."""
+
+        def columns(kind: type, key: str) -> tuple[Any, ...]:
+            return tuple(
+                kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in column.items()})
+                for column in values[key]
+            )
+
+        return cls(
+            ids=columns(IdColumn, "ids"),
+            numbers=columns(NumberColumn, "numbers"),
+            statistics=columns(StatisticColumn, "statistics"),
+            pairs=columns(StatisticColumn, "pairs"),
+            lists=columns(ListColumn, "lists"),
+            targets=columns(TargetColumn, "targets"),
+            user=values.get("user"),
+            item=values.get("item"),
+        )
