@@ -1,0 +1,38 @@
+# Commands of the project. On a fresh machine with Python 3.11 or newer: `make demo`, `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+ifneq ($(wildcard ../shared/data),)
+export AUTOREC_DATA ?= $(abspath ../shared/data)
+endif
+
+.PHONY: install demo test test-long lint types clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "AutoRec needs Python 3.11 or newer; name one with: make PYTHON=python3.11 ..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	touch $@
+
+demo: install  ## the main job: search the built-in click log, test, export, answer a raw row
+	$(BIN)/autorec demo
+
+test: install  ## the quick tests
+	$(BIN)/python -m pytest -m "not long"
+
+test-long: install  ## examples, kills, many seeds
+	$(BIN)/python -m pytest -m long
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,115 @@
+"""The house rules that a machine can check: floors, names, packaging, quick imports."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FLOORS = [
+    {"errors", "files"},
+    {"data"},
+    {"blocks", "run"},
+    {"training"},
+    {"spaces", "graph"},
+    {"compression", "calibration", "explain"},
+    {"report", "export", "searchers"},
+    {"recommender", "graph_classifier", "loading"},
+    {"cli", "serving", "progress", "demo"},
+]
+
+
+def floor_of(module: str) -> int:
+    name = module.split(".")[1]
+    return next(number for number, names in enumerate(FLOORS) if name in names)
+
+
+def sources() -> list[tuple[str, Path]]:
+    found = []
+    for path in sorted((ROOT / "autorec").rglob("*.py")):
+        found.append((".".join(path.relative_to(ROOT).with_suffix("").parts), path))
+    for folder in ("blocks", "searchers"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            found.append((".".join(("autorec", *path.relative_to(ROOT).with_suffix("").parts)), path))
+    return [(name.removesuffix(".__init__"), path) for name, path in dict(found).items() if name != "autorec.__init__"]
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "autorec" else {node.module}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return {name for name in names if name.startswith("autorec.")}
+
+
+@pytest.mark.parametrize(("module", "path"), sources())
+def test_a_module_imports_only_from_its_floor_or_below(module: str, path: Path) -> None:
+    above = {name for name in imported(path) if floor_of(name) > floor_of(module)}
+    assert not above, f"{module} imports {sorted(above)} from a floor above its own"
+
+
+def test_no_circle_of_imports_between_modules() -> None:
+    edges = {module: imported(path) for module, path in sources()}
+    known = set(edges)
+    state: dict[str, int] = {}
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert state.get(module) != 1, f"circle: {' -> '.join((*trail, module))}"
+        if state.get(module) == 2:
+            return
+        state[module] = 1
+        for target in edges[module]:
+            if target in known and target != module:
+                visit(target, (*trail, module))
+        state[module] = 2
+
+    for module in known:
+        visit(module, ())
+
+
+def test_blocks_do_not_import_tensorflow() -> None:
+    for path in (ROOT / "blocks").glob("*.py"):
+        assert "tensorflow" not in path.read_text(encoding="utf-8"), path.name
+
+
+def test_importing_autorec_loads_no_heavy_package() -> None:
+    code = "import sys, autorec; print([m for m in ('tensorflow','keras','polars','sklearn') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_blocks_and_searchers_are_imported_under_autorec_only() -> None:
+    code = (
+        "import sys, autorec; autorec.blocks; autorec.searchers;"
+        "print('blocks' in sys.modules or 'searchers' in sys.modules, 'autorec.blocks' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_public_names_are_the_listed_ones() -> None:
+    import autorec
+
+    listed = (ROOT / "tests" / "public_names.txt").read_text(encoding="utf-8").split()
+    assert autorec.__all__ == listed
+    assert all(getattr(autorec, name) is not None for name in listed)
+
+
+@pytest.mark.long
+def test_the_wheel_holds_one_top_level_package(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", str(tmp_path), str(ROOT)], check=True
+    )
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        names = wheel.namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"autorec"}
+    assert "autorec/blocks/mlp.py" in names
+    assert "autorec/searchers/greedy.py" in names
+    assert "autorec/py.typed" in names
