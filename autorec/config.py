@@ -1,0 +1,120 @@
+"""What a search was asked to do: kept with every run as JSON, and enough to repeat it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from autorec.errors import ConfigError, unknown_name
+
+SPLITS = ("random", "time", "user")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def seconds(argument: str, value: float | str | None) -> float | None:
+    """Returns a duration in seconds.
+
+    Args:
+        argument: Name of the argument, for the error.
+        value: Seconds, or a text such as `"90s"`, `"10m"`, `"1h30m"`; None stays None.
+
+    Raises:
+        ConfigError: If it is not a positive duration.
+
+    Example:
+        >>> seconds("time_limit", "1h30m")
+        5400.0
+    """
+    if value is None:
+        return None
+    total = _text_seconds(value) if isinstance(value, str) else value
+    if isinstance(total, bool) or not isinstance(total, (int, float)) or not 0 < total < float("inf"):
+        raise ConfigError(argument, "a positive duration in seconds, or a text such as '90s', '10m', '1h30m'", value)
+    return float(total)
+
+
+def _text_seconds(text: str) -> float | None:
+    text = text.strip().lower()
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if parts and "".join(number + unit for number, unit in parts) == text:
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else None
+
+
+@dataclass
+class SearchConfig:
+    """The arguments of one search, as plain JSON values.
+
+    `task` is `ctr` or `rating`; `data` and `validation` describe the sources (a path where they have one); `space`
+    and `options` are what `to_config` and `to_dict` gave; the rest are the arguments of `search`.
+    """
+
+    task: str
+    data: str
+    target: list[str]
+    validation: str | None = None
+    roles: dict[str, str | None] = field(default_factory=dict)
+    space: dict[str, Any] = field(default_factory=dict)
+    searcher: str = "random"
+    max_trials: int | None = None
+    time_limit: float | None = None
+    objective: str | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    seed: int = 0
+    split: str = "random"
+    fraction: float = 0.1
+    statistics: str | None = "ordered"
+    refit: bool = False
+    keep: int = 5
+    baselines: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
+
+    # A run can go on with another budget, but not as another experiment.
+    BUDGET: ClassVar = ("max_trials", "time_limit", "refit", "keep", "baselines")
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise unknown_name("split", self.split, SPLITS)
+        if self.statistics not in ("ordered", "kfold", None):
+            raise unknown_name("statistics", self.statistics, ("ordered", "kfold", None))
+        if not isinstance(self.fraction, float) or not 0.0 < self.fraction < 1.0:
+            raise ConfigError("validation_fraction", "a number between 0 and 1", self.fraction)
+        for name in ("max_trials", "batch_size", "epochs", "keep"):
+            _check_whole(name, getattr(self, name))
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise ConfigError("seed", "a whole number of 0 or more", self.seed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the configuration as plain JSON values."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> SearchConfig:
+        """Returns the configuration that `to_dict` wrote.
+
+        Raises:
+            ConfigError: If a key is not known, with the nearest names.
+        """
+        known = [item.name for item in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise unknown_name("config", key, known)
+        return cls(**values)
+
+    def differences(self, other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """Returns what makes this another experiment than `other`: name -> (there, here)."""
+        mine = self.to_dict()
+        skipped = (*self.BUDGET, "data", "validation")
+        return {
+            name: (other[name], mine[name])
+            for name in mine
+            if name not in skipped and name in other and mine[name] != other[name]
+        }
+
+
+def _check_whole(name: str, value: object) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ConfigError(name, "a whole number of 1 or more", value)
