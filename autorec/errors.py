@@ -63,9 +63,7 @@ class MissingExtraError(AutoRecError, ImportError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         self.package = package
         self.extra = extra
-        super().__init__(
-            f"{purpose} needs the package {package!r}. Install it with: pip install 'autorec[{extra}]'."
-        )
+        super().__init__(f"{purpose} needs the package {package!r}. Install it with: pip install 'autorec[{extra}]'.")
 
 
 class TrialFailed(AutoRecError):

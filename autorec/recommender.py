@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
 import time as clock
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import numpy as np
-import polars as pl
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator
 
-from autorec.config import SearchConfig, seconds
-from autorec.data.cache import Cache
+from autorec.config import seconds
 from autorec.data.schema import Schema
 from autorec.errors import ConfigError
 from autorec.experiment import Experiment

@@ -171,8 +171,7 @@ class Layout:
 
         def columns(kind: type, key: str) -> tuple[Any, ...]:
             return tuple(
-                kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in column.items()})
-                for column in values[key]
+                kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in column.items()}) for column in values[key]
             )
 
         return cls(

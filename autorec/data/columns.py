@@ -1,0 +1,122 @@
+"""From Arrow columns to the plain arrays that encoding works on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from autorec.data.schema import Feature
+from autorec.errors import DataError
+
+MISSING_INT = np.iinfo(np.int64).min
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+DAY = 86_400_000_000  # microseconds
+
+
+def numbers(array: pa.Array) -> np.ndarray:
+    """Returns float64 values, NaN where missing."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_string(array.type):
+        array = pc.cast(_blank_to_null(array), pa.float64())
+    values = array.cast(pa.float64(), safe=False) if array.type != pa.float64() else array
+    if values.null_count:
+        values = values.fill_null(float("nan"))
+    return values.to_numpy(zero_copy_only=False)
+
+
+def microseconds(array: pa.Array, unit: str | None) -> np.ndarray:
+    """Returns int64 microseconds since 1970, `MISSING_INT` where missing."""
+    if pa.types.is_string(array.type) or pa.types.is_dictionary(array.type):
+        array = pc.cast(array, pa.timestamp("us"))
+    if pa.types.is_timestamp(array.type):
+        values = array.cast(pa.timestamp("us")).cast(pa.int64())
+        return values.fill_null(MISSING_INT).to_numpy(zero_copy_only=False)
+    missing = np.asarray(array.is_null(nan_is_null=True))
+    raw = array.fill_null(0).to_numpy(zero_copy_only=False)
+    raw = np.where(missing | ~np.isfinite(raw), 0, raw)
+    factor = _PER_SECOND[unit or "s"]
+    if raw.dtype.kind == "f":
+        values = (raw * (1_000_000 / factor)).astype(np.int64)
+    else:
+        values = raw * (1_000_000 // factor) if factor <= 1_000_000 else raw // (factor // 1_000_000)
+    return np.where(missing, MISSING_INT, values)
+
+
+def keys(array: pa.Array, feature: Feature) -> pa.DictionaryArray:
+    """Returns a categorical column as a dictionary of strings or whole numbers; missing values are null."""
+    if not pa.types.is_dictionary(array.type):
+        if feature.dtype == "int" or feature.dtype == "float":
+            array = _whole(array, feature)
+        else:
+            array = array if pa.types.is_string(array.type) else pc.cast(array, pa.string())
+        array = array.dictionary_encode()
+    return array
+
+
+def _whole(array: pa.Array, feature: Feature) -> pa.Array:
+    if pa.types.is_string(array.type):
+        array = pc.cast(_blank_to_null(array), pa.float64() if feature.dtype == "float" else pa.int64())
+    if pa.types.is_floating(array.type):
+        values = array.fill_null(float("nan")).to_numpy(zero_copy_only=False)
+        present = np.isfinite(values)
+        odd = present & (values != np.floor(values))
+        if odd.any():
+            row = int(np.argmax(odd))
+            raise DataError(
+                f"a categorical column of numbers must hold whole numbers, got {values[row]!r}; "
+                "make it numeric, or turn it into text",
+                row=row,
+                column=feature.name,
+            )
+        return pa.array(np.where(present, values, 0).astype(np.int64), mask=~present)
+    return array if array.type == pa.int64() else array.cast(pa.int64())
+
+
+def _blank_to_null(array: pa.Array) -> pa.Array:
+    return pc.if_else(pc.equal(array, ""), None, array)
+
+
+def flat_list(array: pa.Array, feature: Feature) -> tuple[np.ndarray, pa.Array]:
+    """Returns a bag's or sequence's newest `max_length` values as (offsets, flat values); missing rows are empty."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if not pa.types.is_list(array.type):
+        text = pl.from_arrow(array).fill_null("")  # type: ignore[union-attr]
+        split = text.str.split(feature.separator) if feature.separator else text.str.split(" ")
+        array = split.list.eval(pl.element().filter(pl.element() != "")).to_arrow().cast(pa.list_(pa.string()))
+    tail = pl.from_arrow(array).list.drop_nulls().list.tail(feature.max_length)  # type: ignore[union-attr]
+    lengths = tail.list.len().fill_null(0).to_numpy().astype(np.int64)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    flat = tail.drop_nulls().explode(empty_as_null=False, keep_nulls=False).to_arrow()
+    return offsets, flat.cast(pa.string()) if pa.types.is_large_string(flat.type) else flat
+
+
+def time_ids(micros: np.ndarray) -> np.ndarray:
+    """Returns local ids of hour and weekday, (rows, 2): 0 missing, hour + 2, weekday (Monday 0) + 2."""
+    hour = micros // 3_600_000_000 % 24
+    weekday = (micros // DAY + 3) % 7
+    ids = np.stack([hour, weekday], 1) + 2
+    return np.where(micros[:, None] == MISSING_INT, 0, ids).astype(np.int32)
+
+
+def time_numbers(micros: np.ndarray, latest: int) -> np.ndarray:
+    """Returns age in days before `latest`, then sine and cosine of the day and the week, (rows, 5)."""
+    missing = micros == MISSING_INT
+    age = (latest - np.where(missing, latest, micros)) / DAY
+    day = micros % DAY * (2 * np.pi / DAY)
+    week = (micros + 3 * DAY) % (7 * DAY) * (2 * np.pi / (7 * DAY))
+    found = np.stack([age, np.sin(day), np.cos(day), np.sin(week), np.cos(week)], 1)
+    found[missing] = np.nan
+    return found
+
+
+def text_keys(values: pa.Array) -> pl.Series:
+    """Returns dictionary values as strings, the form in which vocabularies hold them; an empty string is null."""
+    series: Any = pl.from_arrow(values)
+    series = series.cast(pl.String)
+    return series.set(series == "", None) if values.type == pa.string() or values.type == pa.large_string() else series

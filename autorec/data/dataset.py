@@ -1,0 +1,148 @@
+"""Batches of encoded rows as a `tf.data.Dataset`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import psutil
+import tensorflow as tf
+
+from autorec.data.cache import Part
+from autorec.data.lists import Lists
+from autorec.data.order import windowed_order
+
+_TYPES = {"ids": np.int32, "numbers": np.float64, "statistics": np.float32, "pairs": np.float32}
+
+
+def batches(
+    parts: Sequence[Part],
+    groups: Sequence[str],
+    targets: Sequence[str],
+    batch_size: int,
+    *,
+    shuffle: bool,
+    seed: int = 0,
+    epochs: int = 1,
+    rows: int | None = None,
+) -> tf.data.Dataset:
+    """Returns a dataset of `(x, y)` or `(x, y, w)`.
+
+    `x` is a dict group -> array, `y` a dict target -> (batch, 1) float32, `w` the (batch,) row weights where the
+    parts have some. The dataset runs through all epochs; the order of epoch `e` depends on `(seed, e)` alone. Every
+    row is seen once an epoch, the last batch of an epoch may be smaller.
+
+    Args:
+        parts: Parts, taken as one behind the other.
+        groups: Groups to read.
+        targets: Names of the labels' columns.
+        batch_size: Rows of a batch.
+        shuffle: Whether each epoch has an order of its own.
+        seed: Seed of the orders.
+        epochs: Number of epochs.
+        rows: Use only this many rows of the first part, evenly spread; None uses all.
+    """
+    reader = _Reader(parts, groups, batch_size, shuffle, seed, rows)
+    signature = reader.signature(len(targets))
+
+    def load(index: Any) -> list[Any]:
+        arrays = tf.numpy_function(reader.batch, [index], [spec.dtype for spec in signature])
+        for array, spec in zip(arrays, signature):
+            array.set_shape(spec.shape)
+        return arrays
+
+    def arrange(*arrays: Any) -> Any:
+        x = dict(zip(groups, arrays))
+        labels = arrays[len(groups)]
+        y = {name: labels[:, i : i + 1] for i, name in enumerate(targets)}
+        return (x, y, arrays[-1]) if reader.weighted else (x, y)
+
+    dataset = tf.data.Dataset.range(epochs * reader.steps)
+    return dataset.map(lambda index: arrange(*load(index)), deterministic=True).prefetch(4)
+
+
+class _Reader:
+    """Reads batch number `i` of a run through several epochs."""
+
+    def __init__(
+        self, parts: Sequence[Part], groups: Sequence[str], batch_size: int, shuffle: bool, seed: int, rows: int | None
+    ) -> None:
+        self.parts = list(parts)
+        self.groups = list(groups)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.weighted = any(part.weights is not None for part in parts)
+        self.starts = np.cumsum([0, *(part.rows for part in parts)])
+        self.subset = None
+        if rows is not None and rows < self.starts[-1]:
+            self.subset = np.linspace(0, self.starts[-1] - 1, rows).astype(np.int64)
+        self.rows = int(self.starts[-1]) if self.subset is None else len(self.subset)
+        self.steps = -(-self.rows // batch_size)
+        size = sum(part.rows * part.row_bytes(groups) for part in parts)
+        self.resident = size < psutil.virtual_memory().available // 2
+        self._epoch = -1
+        self._order = np.zeros(0, np.int64)
+
+    def signature(self, targets: int) -> list[tf.TensorSpec]:
+        specs = []
+        for group in self.groups:
+            array = self.parts[0].arrays[group]
+            ragged = isinstance(array, Lists)
+            width = None if ragged or group.startswith("list_") else array.shape[1]
+            specs.append(tf.TensorSpec((None, width), tf.as_dtype(_TYPES.get(group, np.int32))))
+        specs.append(tf.TensorSpec((None, targets), tf.float32))
+        if self.weighted:
+            specs.append(tf.TensorSpec((None,), tf.float32))
+        return specs
+
+    def batch(self, index: Any) -> list[np.ndarray]:
+        epoch, step = divmod(int(index), self.steps)
+        span = slice(step * self.batch_size, min((step + 1) * self.batch_size, self.rows))
+        if not self.shuffle and self.subset is None:
+            rows: Any = span
+        else:
+            if epoch != self._epoch:
+                self._order = self._new_order(epoch)
+                self._epoch = epoch
+            rows = self._order[span]
+        return self._take(rows)
+
+    def _new_order(self, epoch: int) -> np.ndarray:
+        order = np.arange(self.rows)
+        if self.shuffle:
+            rng = np.random.default_rng([self.seed, epoch])
+            order = rng.permutation(self.rows) if self.resident else windowed_order(self.rows, rng)
+        return order if self.subset is None else self.subset[order]
+
+    def _take(self, rows: Any) -> list[np.ndarray]:
+        if len(self.parts) == 1:
+            return self._take_part(self.parts[0], rows)
+        if isinstance(rows, slice):
+            rows = np.arange(rows.start, rows.stop)
+        owner = np.searchsorted(self.starts, rows, side="right") - 1
+        pieces = [
+            self._take_part(part, rows[owner == i] - self.starts[i])
+            for i, part in enumerate(self.parts)
+            if (owner == i).any()
+        ]
+        back = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
+        return [_stack(columns)[back] for columns in zip(*pieces)]
+
+    def _take_part(self, part: Part, rows: Any) -> list[np.ndarray]:
+        found = part.take(rows, self.groups)
+        arrays = [found[group] for group in self.groups]
+        arrays.append(np.asarray(part.labels[rows]))
+        if self.weighted:
+            ones = np.ones(len(arrays[-1]), np.float32)
+            arrays.append(ones if part.weights is None else np.asarray(part.weights[rows]))
+        return arrays
+
+
+def _stack(pieces: Sequence[np.ndarray]) -> np.ndarray:
+    width = {piece.shape[1:] for piece in pieces}
+    if len(width) > 1:  # lists, padded to the longest of each piece
+        longest = max(piece.shape[1] for piece in pieces)
+        pieces = [np.pad(piece, ((0, 0), (0, longest - piece.shape[1]))) for piece in pieces]
+    return np.concatenate(pieces)

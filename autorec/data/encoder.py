@@ -1,0 +1,162 @@
+"""The encoder: from rows with raw columns to the arrays that models read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+
+from autorec.data import columns
+from autorec.data.layout import Layout
+from autorec.data.lists import Lists
+from autorec.data.schema import Feature, Schema
+from autorec.data.statistics import Table
+from autorec.data.vocabulary import Vocabulary
+from autorec.errors import DataError
+
+TIME_IDS = (("hour", 26), ("weekday", 9))
+TIME_NUMBERS = ("age", "day_sin", "day_cos", "week_sin", "week_cos")
+
+
+def column_of(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """Returns a column of a batch.
+
+    Raises:
+        DataError: If it is not there.
+    """
+    index = batch.schema.get_field_index(name)
+    if index < 0:
+        raise DataError(f"the column is absent; the data has {batch.schema.names}", column=name)
+    return batch.column(index)
+
+
+def table_of(feature: Feature) -> str:
+    """Returns the name of the vocabulary that a feature uses."""
+    return feature.vocabulary or feature.name
+
+
+@dataclass
+class Encoder:
+    """Encodes rows by what was learned from the training rows.
+
+    Args:
+        schema: The schema.
+        layout: Layout of the arrays.
+        vocabularies: Table name -> vocabulary.
+        statistics: One table for each single column with statistics, in the layout's order.
+        pairs: One table for each pair.
+        latest: Time feature -> time of the last training row, microseconds.
+    """
+
+    schema: Schema
+    layout: Layout
+    vocabularies: dict[str, Vocabulary]
+    statistics: list[Table] = field(default_factory=list)
+    pairs: list[Table] = field(default_factory=list)
+    latest: dict[str, int] = field(default_factory=dict)
+
+    def encode(self, batch: pa.RecordBatch, groups: Sequence[str] | None = None) -> dict[str, Any]:
+        """Returns the arrays of a batch by group; lists as `Lists`.
+
+        Args:
+            batch: Rows with the schema's feature columns; other columns are ignored.
+            groups: Groups to make; None makes all.
+
+        Raises:
+            DataError: If a column is absent or cannot be read as what the schema says.
+        """
+        wanted = self.layout.groups if groups is None else groups
+        found: dict[str, Any] = {}
+        ids = None
+        if {"ids", "statistics", "pairs"} & set(wanted):
+            ids = self._ids(batch)
+        if "ids" in wanted and ids is not None:
+            found["ids"] = ids
+        if "numbers" in wanted:
+            found["numbers"] = self._numbers(batch)
+        if ids is not None:
+            found |= self.encode_statistics(ids, wanted)
+        for column in self.layout.lists:
+            if column.group in wanted:
+                offsets, values = columns.flat_list(column_of(batch, column.name), self.schema[column.name])
+                local = self.vocabularies[column.table].lookup(values.dictionary_encode())
+                found[column.group] = Lists(offsets, local)
+        return {group: found[group] for group in wanted}
+
+    def encode_statistics(self, ids: np.ndarray, groups: Sequence[str]) -> dict[str, np.ndarray]:
+        """Returns the statistics of rows that are not training rows, from their ids."""
+        found = {}
+        for group, tables in (("statistics", self.statistics), ("pairs", self.pairs)):
+            if group in groups:
+                found[group] = np.concatenate(
+                    [table.lookup([ids[:, self.layout.position(name)] for name in table.sources]) for table in tables],
+                    axis=1,
+                )
+        return found
+
+    def _ids(self, batch: pa.RecordBatch) -> np.ndarray:
+        out = np.empty((batch.num_rows, len(self.layout.ids)), np.int32)
+        at = 0
+        for feature in self.schema:
+            if feature.kind == "categorical":
+                column = columns.keys(column_of(batch, feature.name), feature)
+                out[:, at] = self.vocabularies[table_of(feature)].lookup(column)
+                at += 1
+            elif feature.kind == "time":
+                micros = columns.microseconds(column_of(batch, feature.name), feature.unit)
+                out[:, at : at + 2] = columns.time_ids(micros)
+                at += 2
+        return out
+
+    def _numbers(self, batch: pa.RecordBatch) -> np.ndarray:
+        out = np.empty((batch.num_rows, len(self.layout.numbers)))
+        at = 0
+        for feature in self.schema:
+            if feature.kind == "numeric":
+                out[:, at] = columns.numbers(column_of(batch, feature.name))
+                at += 1
+            elif feature.kind == "time":
+                micros = columns.microseconds(column_of(batch, feature.name), feature.unit)
+                out[:, at : at + 5] = columns.time_numbers(micros, self.latest[feature.name])
+                at += 5
+        return out
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the encoder: JSON, Parquet vocabularies and NumPy tables."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        meta: Mapping[str, Any] = {
+            "schema": self.schema.to_dict(),
+            "layout": self.layout.to_dict(),
+            "vocabularies": list(self.vocabularies),
+            "statistics": len(self.statistics),
+            "pairs": len(self.pairs),
+            "latest": self.latest,
+        }
+        for i, vocabulary in enumerate(self.vocabularies.values()):
+            vocabulary.save(folder / f"vocabulary_{i}.parquet")
+        for name, tables in (("statistics", self.statistics), ("pairs", self.pairs)):
+            for i, table in enumerate(tables):
+                table.save(folder / f"{name}_{i}.npz")
+        (folder / "encoder.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Reads what `save` wrote."""
+        folder = Path(folder)
+        meta = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+        return cls(
+            schema=Schema.from_dict(meta["schema"]),
+            layout=Layout.from_dict(meta["layout"]),
+            vocabularies={
+                name: Vocabulary.load(folder / f"vocabulary_{i}.parquet") for i, name in enumerate(meta["vocabularies"])
+            },
+            statistics=[Table.load(folder / f"statistics_{i}.npz") for i in range(meta["statistics"])],
+            pairs=[Table.load(folder / f"pairs_{i}.npz") for i in range(meta["pairs"])],
+            latest=meta["latest"],
+        )

@@ -1,0 +1,82 @@
+"""What is learned about number columns: moments, quantiles and the share of missing values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autorec.data.layout import NumberColumn
+
+SAMPLE = 262_144
+QUANTILES = 65
+
+
+class NumberSample:
+    """An even sample of the training rows' numbers, of at most `SAMPLE` rows; all of them when there are fewer."""
+
+    def __init__(self) -> None:
+        self._kept: list[np.ndarray] = []
+        self._step = 1
+        self._seen = 0
+        self._size = 0
+
+    def add(self, rows: np.ndarray) -> None:
+        """Adds (rows, columns) float64 training rows."""
+        first = -self._seen % self._step
+        kept = rows[first :: self._step].copy()
+        self._seen += len(rows)
+        self._kept.append(kept)
+        self._size += len(kept)
+        while self._size > SAMPLE:
+            self._kept = [np.concatenate(self._kept)[::2]]
+            self._step *= 2
+            self._size = len(self._kept[0])
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The sampled rows, (rows, columns)."""
+        return np.concatenate(self._kept) if self._kept else np.zeros((0, 0))
+
+
+def number_columns(rows: np.ndarray, names: Sequence[tuple[str, str]]) -> tuple[NumberColumn, ...]:
+    """Returns what is learned from sampled rows, a column for each (name, feature)."""
+    return tuple(_column(name, feature, rows[:, i]) for i, (name, feature) in enumerate(names))
+
+
+def _column(name: str, feature: str, values: np.ndarray) -> NumberColumn:
+    present = values[np.isfinite(values)]
+    if len(present) == 0:
+        return NumberColumn(name, feature, 0.0, 1.0, 0.0, 1.0, (0.0,), 1.0)
+    logs = np.sign(present) * np.log1p(np.abs(present))
+    points = np.quantile(present, np.linspace(0, 1, QUANTILES), method="nearest")
+    return NumberColumn(
+        name,
+        feature,
+        mean=float(present.mean()),
+        std=spread_of(present),
+        log_mean=float(logs.mean()),
+        log_std=spread_of(logs),
+        quantiles=tuple(float(value) for value in np.unique(points)),
+        missing=float(1 - len(present) / len(values)),
+    )
+
+
+def spread_of(values: np.ndarray) -> float:
+    """Returns the standard deviation, 1 for a constant or for no values."""
+    std = float(values.std()) if len(values) else 0.0
+    return std if std > 1e-12 else 1.0
+
+
+def target_moments(labels: np.ndarray) -> dict[str, Any]:
+    """Returns mean, std, low and high of the labelled rows."""
+    present = labels[~np.isnan(labels)].astype(np.float64)
+    if len(present) == 0:
+        return {"mean": 0.0, "std": 1.0, "low": 0.0, "high": 0.0}
+    return {
+        "mean": float(present.mean()),
+        "std": spread_of(present),
+        "low": float(present.min()),
+        "high": float(present.max()),
+    }

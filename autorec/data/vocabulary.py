@@ -1,0 +1,116 @@
+"""Vocabularies: from raw values to local ids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from autorec.data.columns import text_keys
+
+MISSING, UNKNOWN, RESERVED = 0, 1, 2
+
+
+class Vocabulary:
+    """Values with an id: 0 is missing, 1 out of vocabulary, `i + 2` the `i`-th value.
+
+    Values are held as text, whole numbers in decimal; `dtype` says what they were.
+
+    Args:
+        values: Distinct values by falling training count.
+        dtype: `string` or `int`.
+    """
+
+    def __init__(self, values: pl.Series, dtype: str) -> None:
+        self.values = values
+        self.dtype = dtype
+        self._enum = pl.Enum(values)
+
+    @property
+    def size(self) -> int:
+        """Number of local ids, the two reserved ones included."""
+        return len(self.values) + RESERVED
+
+    def lookup(self, column: pa.DictionaryArray) -> np.ndarray:
+        """Returns the local ids of a column, int32."""
+        text = text_keys(column.dictionary)
+        found = text.cast(self._enum, strict=False).to_physical().cast(pl.Int32) + RESERVED
+        ids = found.fill_null(UNKNOWN).to_numpy().copy()
+        ids[text.is_null().to_numpy()] = MISSING
+        return spread(ids, column)
+
+    def save(self, path: Path) -> None:
+        """Writes the values, in order, as Parquet."""
+        self.values.alias(self.dtype).to_frame().write_parquet(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Reads what `save` wrote."""
+        values = pl.read_parquet(path).to_series()
+        return cls(values, values.name)
+
+
+class Counts:
+    """Counts the values of a column while it streams by, and gives each a provisional code.
+
+    Codes are 0 for missing values, then 1, 2, ... by first appearance. `finish` turns them into local ids.
+    """
+
+    def __init__(self) -> None:
+        self._categories = pl.Categorical(pl.Categories.random())
+        # The mapping from text to code lives as long as some series of this type does.
+        self._alive = pl.Series(["\0"], dtype=self._categories)
+        self._counts = np.zeros(1024, np.int64)
+        self._size = 1
+        self._last: tuple[pa.Array, np.ndarray] | None = None
+
+    def codes(self, column: pa.DictionaryArray) -> np.ndarray:
+        """Returns the provisional codes of a column, int32."""
+        return spread(self._dictionary_codes(column.dictionary), column)
+
+    def _dictionary_codes(self, values: pa.Array) -> np.ndarray:
+        if self._last is not None and _same_memory(self._last[0], values):
+            return self._last[1]
+        found = text_keys(values).cast(self._categories).to_physical().cast(pl.Int32)
+        codes = found.fill_null(0).to_numpy()
+        self._size = max(self._size, int(codes.max(initial=0)) + 1)
+        self._last = (values, codes)
+        return codes
+
+    def add(self, codes: np.ndarray) -> None:
+        """Counts codes of training rows."""
+        found = np.bincount(codes, minlength=self._size)
+        if len(found) > len(self._counts):
+            self._counts = np.pad(self._counts, (0, max(len(found), 2 * len(self._counts)) - len(self._counts)))
+        self._counts[: len(found)] += found
+
+    def finish(self, dtype: str, min_count: int, max_size: int | None) -> tuple[Vocabulary, np.ndarray]:
+        """Returns the vocabulary and the local id of each provisional code."""
+        counts = np.pad(self._counts, (0, max(0, self._size - len(self._counts))))[1 : self._size]
+        order = np.argsort(-counts, kind="stable")
+        kept = order[: int((counts >= max(min_count, 1)).sum())][:max_size]
+        ids = np.full(self._size, UNKNOWN, np.int32)
+        ids[0] = MISSING
+        ids[kept + 1] = np.arange(len(kept), dtype=np.int32) + RESERVED
+        physical = pl.Series((kept + 1).astype(np.uint32), dtype=pl.UInt32)
+        values = physical.cat.to(self._categories).cast(pl.String)
+        return Vocabulary(values, dtype), ids
+
+
+def spread(of_dictionary: np.ndarray, column: pa.DictionaryArray) -> np.ndarray:
+    """Returns for each row what its dictionary entry has; 0 where the row is missing."""
+    indices = column.indices
+    if indices.null_count == 0:
+        return of_dictionary[indices.to_numpy(zero_copy_only=False)] if len(of_dictionary) else np.zeros(0, np.int32)
+    padded = np.append(of_dictionary, of_dictionary.dtype.type(0))
+    return padded[indices.fill_null(len(of_dictionary)).to_numpy(zero_copy_only=False)]
+
+
+def _same_memory(a: pa.Array, b: pa.Array) -> bool:
+    if len(a) != len(b) or a.offset != b.offset:
+        return False
+    pairs = zip(a.buffers()[1:], b.buffers()[1:])
+    return all((x is None and y is None) or (x and y and x.address == y.address) for x, y in pairs)
