@@ -1,0 +1,254 @@
+"""The command `autorec`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from autorec.errors import AutoRecError, ConfigError
+
+_EXAMPLES = {
+    "search": "autorec search clicks.parquet --target click --time-limit 10m --out runs/clicks",
+    "fit": "autorec fit clicks.parquet --target click --space dcnv2 --out runs/dcnv2",
+    "evaluate": "autorec evaluate runs/clicks test.parquet",
+    "predict": "autorec predict runs/clicks test.parquet --out scores.parquet",
+    "leaderboard": "autorec leaderboard runs/clicks",
+    "export": "autorec export runs/clicks model/",
+    "schema": "autorec schema clicks.parquet --target click --out schema.json",
+    "demo": "autorec demo --out runs/demo",
+}
+_ROLES = ("weight", "user", "item", "group", "time")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit status: 0, 2 for an error of the user's, 130 when interrupted."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except AutoRecError as error:
+        sys.stderr.write(f"autorec {options.command}: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the same command goes on where it stopped\n")
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="autorec",
+        description="AutoML for ranking and recommendation: from a log of clicks or ratings to an exported Keras model.",
+        epilog=f"example:\n  {_EXAMPLES['search']}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_search(commands)
+    _add_fit(commands)
+    for name, run, words in (
+        ("evaluate", _evaluate, "test a run's best model, or an exported one, on labelled rows"),
+        ("predict", _predict, "write a probability or rating for each row"),
+    ):
+        command = _add(commands, name, run, words)
+        command.add_argument("model", help="run directory or exported folder")
+        command.add_argument("data", help="Parquet file or folder, CSV or TSV (also .gz)")
+        if name == "predict":
+            command.add_argument("--out", required=True, help="CSV or Parquet file to write")
+    board = _add(commands, "leaderboard", _leaderboard, "show a run's trials, best first")
+    board.add_argument("directory", help="run directory")
+    export = _add(commands, "export", _export, "write a folder with model, encoder, SavedModel and card")
+    export.add_argument("directory", help="run directory")
+    export.add_argument("folder", help="folder to write")
+    export.add_argument("--trial", type=int, help="number of the trial (default: the best)")
+    schema = _add(commands, "schema", _schema, "infer a schema, print it, and save it to edit")
+    _add_data(schema)
+    schema.add_argument("--out", help="JSON file to write")
+    demo = _add(commands, "demo", _demo, "search a built-in click log whose best possible AUC is known")
+    demo.add_argument("--out", help="run directory (default: a new temporary one)")
+    demo.add_argument("--rows", type=int, default=200_000, help="training rows (default: %(default)s)")
+    demo.add_argument("--time-limit", default="90s", help="time for the search (default: %(default)s)")
+    demo.add_argument("--seed", type=int, default=0, help="seed of log and search (default: %(default)s)")
+    return parser
+
+
+def _add(commands: Any, name: str, run: Any, words: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=words,
+        description=words[0].upper() + words[1:] + ".",
+        epilog=f"example:\n  {_EXAMPLES[name]}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_data(command: argparse.ArgumentParser, optional: bool = False) -> None:
+    words = "Parquet file or folder, CSV or TSV (also .gz)"
+    command.add_argument("data", nargs="?" if optional else None, help=words)
+    command.add_argument("--target", action="append", help="target column; again for several targets")
+    for role in _ROLES:
+        command.add_argument(f"--{role}", metavar="COLUMN", help=f"column with the role `{role}`")
+
+
+def _add_training(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--task", choices=("ctr", "rating"), default="ctr", help="default: %(default)s")
+    command.add_argument("--out", help="run directory")
+    command.add_argument("--space", default="auto", help="preset or `auto` (default: %(default)s)")
+    command.add_argument("--schema", help="JSON file that `autorec schema` wrote")
+    command.add_argument("--validation", metavar="DATA", help="validation rows (default: split off)")
+    command.add_argument("--split", choices=("random", "time", "user"), default="random", help="default: %(default)s")
+    command.add_argument("--validation-fraction", type=float, default=0.1, help="default: %(default)s")
+    command.add_argument("--batch-size", type=int, help="rows of a step (default: by the number of rows)")
+    command.add_argument("--epochs", type=int, help="most epochs (default: early stopping decides)")
+    command.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    command.add_argument("--refit", action="store_true", help="train the winner on all rows in the end")
+    command.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def _add_search(commands: Any) -> None:
+    command = _add(commands, "search", _search, "search for the best model; the same command again goes on")
+    _add_data(command, optional=True)
+    _add_training(command)
+    command.add_argument("--config", help="a run's config.json: repeat that search (with --out in a new directory)")
+    command.add_argument("--searcher", default="random", help="random, bayesian, hyperband or greedy")
+    command.add_argument("--max-trials", type=int, help="trials in all (default: 20, or no limit with --time-limit)")
+    command.add_argument("--time-limit", help="such as 90s, 10m, 1h30m")
+    command.add_argument("--objective", help="metric that ranks, such as val_log_loss (default: val_auc, val_rmse)")
+
+
+def _add_fit(commands: Any) -> None:
+    command = _add(commands, "fit", _fit, "train one model: a space at its default values")
+    _add_data(command)
+    _add_training(command)
+
+
+def _recommender(task: str, **arguments: Any) -> Any:
+    from autorec.recommender import CTRRecommender, RatingRecommender
+
+    return (CTRRecommender if task == "ctr" else RatingRecommender)(**arguments)
+
+
+def _common(options: argparse.Namespace) -> dict[str, Any]:
+    if not options.target:
+        raise ConfigError("--target", "the name of a column", None)
+    return {
+        "target": options.target if len(options.target) > 1 else options.target[0],
+        "validation_data": options.validation,
+        "schema": options.schema,
+        "space": options.space,
+        "split": options.split,
+        "validation_fraction": options.validation_fraction,
+        "batch_size": options.batch_size,
+        "epochs": options.epochs,
+        "seed": options.seed,
+        "refit": options.refit,
+        "directory": options.out,
+        "progress": not options.quiet,
+        **{role: getattr(options, role) for role in _ROLES},
+    }
+
+
+def _search(options: argparse.Namespace) -> None:
+    if options.config:
+        recommender = _repeat(options)
+    else:
+        _need_data_and_out(options)
+        arguments = _common(options)
+        for name in ("searcher", "max_trials", "time_limit", "objective"):
+            arguments[name] = getattr(options, name)
+        recommender = _recommender(options.task).search(options.data, **arguments)
+    _show_leaderboard(recommender.leaderboard())
+
+
+def _repeat(options: argparse.Namespace) -> Any:
+    from autorec.config import SearchConfig
+    from autorec.recommender import search_from_config
+
+    path = Path(options.config)
+    if not path.exists():
+        raise ConfigError("--config", "the path of a run's config.json", options.config)
+    config = SearchConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    return search_from_config(
+        config, directory=options.out or path.parent, data=options.data, progress=not options.quiet
+    )
+
+
+def _fit(options: argparse.Namespace) -> None:
+    _need_data_and_out(options)
+    recommender = _recommender(options.task).fit(options.data, **_common(options))
+    _show_leaderboard(recommender.leaderboard())
+
+
+def _need_data_and_out(options: argparse.Namespace) -> None:
+    if not options.data:
+        raise ConfigError("data", "the path of the rows to learn from", options.data)
+    if not options.out:
+        raise ConfigError("--out", "a directory for the run", options.out)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from autorec.loading import load
+
+    for name, value in load(options.model).evaluate(options.data).items():
+        sys.stdout.write(f"{name:12} {value:.6f}\n")
+
+
+def _predict(options: argparse.Namespace) -> None:
+    import polars as pl
+
+    from autorec.loading import load
+
+    out = Path(options.out)
+    if out.suffix not in (".csv", ".parquet"):
+        raise ConfigError("--out", "a path that ends in .csv or .parquet", options.out)
+    predictor = load(options.model)
+    found = predictor.predict(options.data)
+    frame = pl.DataFrame(found if isinstance(found, dict) else {predictor.schema.targets[0]: found})
+    frame.write_csv(out) if out.suffix == ".csv" else frame.write_parquet(out)
+    sys.stdout.write(f"{len(frame)} predictions in {out}\n")
+
+
+def _leaderboard(options: argparse.Namespace) -> None:
+    from autorec.loading import leaderboard
+
+    _show_leaderboard(leaderboard(options.directory))
+
+
+def _show_leaderboard(frame: Any) -> None:
+    from autorec.progress import show_table
+
+    show_table(frame)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from autorec.export.folder import export
+    from autorec.loading import load_run
+
+    path = export(options.folder, load_run(options.directory, options.trial))
+    sys.stdout.write(f"exported to {path}\n")
+
+
+def _schema(options: argparse.Namespace) -> None:
+    from autorec.data.inference import describe, infer
+
+    roles = {role: getattr(options, role) for role in _ROLES}
+    target = options.target if options.target and len(options.target) > 1 else (options.target or [None])[0]
+    schema = infer(options.data, target=target, **roles)
+    sys.stdout.write(describe(schema) + "\n")
+    if options.out:
+        schema.save(options.out)
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from autorec.demo import run
+
+    run(rows=options.rows, time_limit=options.time_limit, seed=options.seed, directory=options.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

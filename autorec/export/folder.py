@@ -1,0 +1,76 @@
+"""Writes and reads model folders."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from autorec.data.encoder import Encoder
+from autorec.errors import ConfigError, DataError
+from autorec.export.predictor import Predictor
+from autorec.files import new_folder, write_json
+
+CARD = "model_card.json"
+PACKAGES = ("autorec", "tensorflow", "keras", "numpy", "polars", "pyarrow")
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions that a model was made with."""
+    found = {"python": platform.python_version()}
+    return found | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def export(folder: str | Path, predictor: Predictor) -> Path:
+    """Writes a model folder and returns its path.
+
+    ==================  ===========================================================================
+    `model.keras`       the Keras model: encoded rows in, a logit for each target out
+    `saved_model/`      a SavedModel: raw columns by name in, probabilities out; plain TensorFlow
+    `encoder/`          vocabularies and statistics
+    `schema.json`       the columns that it reads
+    `model_card.json`   data fingerprint, metrics, versions, seed
+    ==================  ===========================================================================
+
+    It is written aside and renamed; an older export at the same path is replaced.
+
+    Raises:
+        ConfigError: If `folder` holds something else.
+    """
+    import tensorflow as tf
+
+    from autorec.export.signature import ServedModel
+
+    folder = Path(folder)
+    if folder.exists() and not (folder / CARD).exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError("folder", "a new or empty folder, or an earlier export", str(folder))
+    with new_folder(folder) as aside, tempfile.TemporaryDirectory() as words:
+        predictor.model.save(aside / "model.keras")
+        predictor.encoder.save(aside / "encoder")
+        predictor.schema.save(aside / "schema.json")
+        module = ServedModel(predictor.model, predictor.encoder, Path(words))
+        tf.saved_model.save(module, str(aside / "saved_model"), signatures={"serving_default": module.signature()})
+        write_json(aside / CARD, {**predictor.card, "versions": versions()})
+    return folder
+
+
+def load(folder: str | Path) -> Predictor:
+    """Returns the predictor of a model folder.
+
+    Raises:
+        DataError: If it is not a model folder.
+    """
+    import keras
+
+    folder = Path(folder)
+    if not (folder / CARD).exists():
+        raise DataError(f"not a model folder: it has no {CARD}", file=folder)
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    import autorec.blocks
+    import autorec.training  # noqa: F401  (registers the layers)
+
+    model = keras.saving.load_model(folder / "model.keras", compile=False)
+    return Predictor(model, Encoder.load(folder / "encoder"), card)

@@ -1,0 +1,109 @@
+"""Predicts and evaluates with a model and its encoder, from any source of raw rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from autorec.data import columns
+from autorec.data.cache import Part
+from autorec.data.checks import check_same_columns
+from autorec.data.encoder import Encoder, column_of
+from autorec.data.schema import Schema
+from autorec.data.table import Source, as_source
+from autorec.errors import DataError
+from autorec.training import metrics
+from autorec.training.prediction import predict
+
+BLOCK = 65_536
+
+
+class Predictor:
+    """A model that answers raw rows.
+
+    Args:
+        model: Keras model on encoded groups.
+        encoder: The encoder of its rows.
+        card: The model card.
+    """
+
+    def __init__(self, model: Any, encoder: Encoder, card: dict[str, Any] | None = None) -> None:
+        self.model = model
+        self.encoder = encoder
+        self.card = card or {}
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of the raw rows."""
+        return self.encoder.schema
+
+    def predict(self, data: Any) -> Any:
+        """Returns a probability (a rating) for each row, float32; a dict by target where there are several.
+
+        Args:
+            data: Rows in any form that `search` takes; the targets' columns are not needed.
+
+        Raises:
+            DataError: If a column is absent or of another type.
+        """
+        found = self._predict(self._source(data))
+        return found[self.schema.targets[0]] if len(found) == 1 else found
+
+    def evaluate(self, data: Any, y: Any = None) -> dict[str, float]:
+        """Returns the metrics of the predictions for labelled rows.
+
+        For clicks `auc`, `log_loss`, `ece`, and `gauc` where the schema names a `group` or `user` column; for ratings
+        `mse`, `rmse`, `mae`. Several targets have their name in front: `like_auc`.
+        """
+        source = self._source(data, y)
+        labels = self._labels(source)
+        roles = self._roles(source)
+        predictions = self._predict(source)
+        result: dict[str, float] = {}
+        for target in self.encoder.layout.targets:
+            found = metrics.evaluate(labels[target.name], predictions[target.name], target.kind, **roles)
+            prefix = "" if len(predictions) == 1 else f"{target.name}_"
+            result |= {f"{prefix}{name}": value for name, value in found.items()}
+        return result
+
+    def _source(self, data: Any, y: Any = None) -> Source:
+        source = as_source(data, y, target=self.schema.targets[0] if y is not None else None)
+        check_same_columns(self.schema, source)
+        return source
+
+    def _predict(self, source: Source) -> dict[str, np.ndarray]:
+        groups = list(self.model.input)
+        pieces: dict[str, list[np.ndarray]] = {target.name: [] for target in self.encoder.layout.targets}
+        for batch in source.batches(self.schema.names, BLOCK):
+            part = Part(self.encoder.encode(batch, groups), np.full((batch.num_rows, 1), np.nan, np.float32))
+            for name, values in predict(self.model, part).items():
+                pieces[name].append(values)
+        kinds = {target.name: target.kind for target in self.encoder.layout.targets}
+        joined = {name: np.concatenate(found) if found else np.zeros(0, np.float32) for name, found in pieces.items()}
+        return {name: metrics.sigmoid(v) if kinds[name] == "binary" else v for name, v in joined.items()}
+
+    def _labels(self, source: Source) -> dict[str, np.ndarray]:
+        for name in self.schema.targets:
+            if name not in source.schema.names:
+                raise DataError("the target is needed to evaluate", file=source.name, column=name)
+        found = list(_numbers(source, self.schema.targets))
+        return {name: np.concatenate([block[i] for block in found]) for i, name in enumerate(self.schema.targets)}
+
+    def _roles(self, source: Source) -> dict[str, Any]:
+        roles: dict[str, Any] = {}
+        weight, group = self.schema.weight, self.schema.group or self.schema.user
+        if weight in source.schema.names:
+            roles["weights"] = np.concatenate([block[0] for block in _numbers(source, [weight])])
+        if group in source.schema.names:
+            table = pa.Table.from_batches(list(source.batches([group], BLOCK)))
+            codes = table.column(0).combine_chunks().dictionary_encode().indices.fill_null(-1)
+            roles["groups"] = codes.to_numpy(zero_copy_only=False)
+        return roles
+
+
+def _numbers(source: Source, names: list[str]) -> Iterator[list[np.ndarray]]:
+    for batch in source.batches(names, BLOCK):
+        yield [columns.numbers(column_of(batch, name)) for name in names]

@@ -1,0 +1,188 @@
+"""The encoder once more, as a TensorFlow graph: raw columns by name in, probabilities or ratings out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from autorec.data.columns import DAY, MISSING_INT
+from autorec.data.encoder import Encoder, table_of
+from autorec.data.schema import Feature
+from autorec.data.statistics import Table
+from autorec.data.vocabulary import MISSING, UNKNOWN, Vocabulary
+
+_DTYPES = {"string": tf.string, "int": tf.int64, "float": tf.float64, "time": tf.int64}
+
+
+class ServedModel(tf.Module):
+    """A model behind a signature of raw columns.
+
+    Missing values are `""`, NaN and the smallest int64. A bag or sequence is (batch, length), padded with the missing
+    value; a time is int64 microseconds since 1970 unless the column holds whole numbers of another unit.
+
+    Args:
+        model: Keras model on encoded groups, with an output for each target.
+        encoder: The encoder of its rows.
+        folder: Where the vocabularies' text files are written; `tf.saved_model.save` copies them.
+    """
+
+    def __init__(self, model: Any, encoder: Encoder, folder: Path) -> None:
+        super().__init__()
+        self.model = model
+        self._encoder = encoder
+        self._groups = list(model.input)
+        self._lookups = {
+            name: _lookup_table(vocabulary, folder / f"vocabulary_{i}.txt")
+            for i, (name, vocabulary) in enumerate(encoder.vocabularies.items())
+        }
+        tables = [t for g in ("statistics", "pairs") if g in self._groups for t in getattr(encoder, g)]
+        self._tables = {table.sources: _StatisticTable(table) for table in tables}
+
+    def signature(self) -> Any:
+        """Returns the concrete function that `serving_default` becomes."""
+        specs = {}
+        for feature in self._encoder.schema:
+            is_list = feature.kind in ("bag", "sequence") and feature.separator is None
+            dtype = _DTYPES[feature.dtype] if feature.separator is None else tf.string
+            specs[feature.name] = tf.TensorSpec((None, None) if is_list else (None,), dtype, name=feature.name)
+        return tf.function(self.__call__).get_concrete_function(specs)
+
+    def __call__(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        outputs = self.model(self.encode(columns), training=False)
+        found = {}
+        for target in self._encoder.layout.targets:
+            values = tf.cast(outputs[target.name], tf.float32)[:, 0]
+            found[target.name] = tf.sigmoid(values) if target.kind == "binary" else values
+        return found
+
+    def encode(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the groups that the model reads, for raw columns."""
+        layout = self._encoder.layout
+        encoded: dict[str, Any] = {}
+        ids = self._ids(columns) if layout.ids else None
+        if "ids" in self._groups:
+            encoded["ids"] = ids
+        if "numbers" in self._groups:
+            encoded["numbers"] = tf.stack(self._numbers(columns), 1)
+        for group in ("statistics", "pairs"):
+            if group in self._groups:
+                tables = [self._tables[table.sources] for table in getattr(self._encoder, group)]
+                encoded[group] = tf.concat(
+                    [table.lookup([ids[:, layout.position(name)] for name in table.sources]) for table in tables], 1
+                )
+        for column in layout.lists:
+            if column.group in self._groups:
+                encoded[column.group] = self._list(self._encoder.schema[column.name], columns[column.name])
+        return encoded
+
+    def _local(self, feature: Feature, values: Any) -> Any:
+        if feature.dtype == "string":
+            missing = tf.equal(values, "")
+        else:
+            if feature.dtype == "float":
+                whole = tf.math.is_finite(values) & tf.equal(values, tf.floor(values))
+                unseen = tf.constant(MISSING_INT + 1, tf.int64)
+                number = tf.cast(tf.where(whole, values, 0.0), tf.int64)
+                minus = tf.where(tf.math.is_finite(values), unseen, tf.constant(MISSING_INT, tf.int64))
+                values = tf.where(whole, number, minus)
+            missing = tf.equal(values, tf.constant(MISSING_INT, tf.int64))
+        found = self._lookups[table_of(feature)].lookup(values) + 2  # not found: -1, which gives UNKNOWN
+        return tf.where(missing, tf.constant(MISSING, tf.int32), tf.cast(found, tf.int32))
+
+    def _ids(self, columns: Mapping[str, Any]) -> Any:
+        ids = []
+        for feature in self._encoder.schema:
+            if feature.kind == "categorical":
+                ids.append(self._local(feature, columns[feature.name]))
+            elif feature.kind == "time":
+                micros = _micros(feature, columns[feature.name])
+                missing = tf.equal(micros, MISSING_INT)
+                for part in (micros // 3_600_000_000 % 24, (micros // DAY + 3) % 7):
+                    ids.append(tf.where(missing, MISSING, tf.cast(part, tf.int32) + 2))
+        return tf.stack(ids, 1)
+
+    def _numbers(self, columns: Mapping[str, Any]) -> list[Any]:
+        numbers: list[Any] = []
+        for feature in self._encoder.schema:
+            values = columns[feature.name]
+            if feature.kind == "numeric":
+                number = tf.cast(values, tf.float64)
+                if feature.dtype == "int":
+                    number = tf.where(tf.equal(values, MISSING_INT), tf.constant(np.nan, tf.float64), number)
+                numbers.append(number)
+            elif feature.kind == "time":
+                micros = _micros(feature, values)
+                numbers.extend(_time_numbers(micros, self._encoder.latest[feature.name]))
+        return numbers
+
+    def _list(self, feature: Feature, values: Any) -> Any:
+        blank: Any = "" if feature.dtype == "string" else tf.constant(MISSING_INT, tf.int64)
+        if feature.separator is not None:
+            values = tf.strings.split(values, feature.separator).to_tensor("")
+            if feature.dtype != "string":
+                number = tf.strings.to_number(tf.where(tf.equal(values, ""), "0", values), tf.int64)
+                values = tf.where(tf.equal(values, ""), blank, number)
+        ragged = tf.ragged.boolean_mask(values, tf.not_equal(values, blank))
+        return self._local(feature, ragged[:, -feature.max_length :].to_tensor(blank))
+
+
+def _micros(feature: Feature, values: Any) -> Any:
+    if feature.dtype == "time":
+        return values
+    factor = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}[feature.unit or "s"]
+    if feature.dtype == "float":
+        finite = tf.math.is_finite(values)
+        scaled = tf.cast(tf.where(finite, values, 0.0) * (1_000_000 / factor), tf.int64)
+        return tf.where(finite, scaled, MISSING_INT)
+    missing = tf.equal(values, MISSING_INT)
+    scaled = values * (1_000_000 // factor) if factor <= 1_000_000 else values // (factor // 1_000_000)
+    return tf.where(missing, tf.constant(MISSING_INT, tf.int64), scaled)
+
+
+def _time_numbers(micros: Any, latest: int) -> list[Any]:
+    missing = tf.equal(micros, MISSING_INT)
+    safe = tf.where(missing, tf.constant(latest, tf.int64), micros)
+    age = tf.cast(latest - safe, tf.float64) / DAY
+    day = tf.cast(safe % DAY, tf.float64) * (2 * np.pi / DAY)
+    week = tf.cast((safe + 3 * DAY) % (7 * DAY), tf.float64) * (2 * np.pi / (7 * DAY))
+    found = (age, tf.sin(day), tf.cos(day), tf.sin(week), tf.cos(week))
+    return [tf.where(missing, tf.constant(np.nan, tf.float64), values) for values in found]
+
+
+def _lookup_table(vocabulary: Vocabulary, path: Path) -> Any:
+    key_dtype = tf.string if vocabulary.dtype == "string" else tf.int64
+    values: Sequence[str] = vocabulary.values.to_list()
+    if not values or any("\n" in value or "\r" in value for value in values):
+        keys = values if key_dtype == tf.string else [int(value) for value in values]
+        positions = tf.range(len(values), dtype=tf.int64)
+        initializer: Any = tf.lookup.KeyValueTensorInitializer(tf.constant(keys, key_dtype), positions)
+    else:
+        path.write_text("\n".join(values) + "\n", encoding="utf-8", newline="\n")
+        index = tf.lookup.TextFileIndex
+        initializer = tf.lookup.TextFileInitializer(
+            str(path), key_dtype, index.WHOLE_LINE, tf.int64, index.LINE_NUMBER
+        )
+    return tf.lookup.StaticHashTable(initializer, UNKNOWN - 2)
+
+
+class _StatisticTable(tf.Module):
+    """`autorec.data.statistics.Table` on tensors."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__()
+        self._size = table.size
+        self._values = tf.Variable(np.concatenate([table.values, table.default[None]]), trainable=False)
+        self._keys = None if table.keys is None else tf.Variable(table.keys, trainable=False)
+        self._count = len(table.values)
+
+    def lookup(self, ids: Sequence[Any]) -> Any:
+        if self._keys is None:
+            return tf.gather(self._values, ids[0])
+        wanted = tf.cast(ids[0], tf.int64) * self._size + tf.cast(ids[1], tf.int64)
+        where = tf.minimum(tf.searchsorted(self._keys, wanted), max(self._count - 1, 0))
+        seen = tf.equal(tf.gather(self._keys, where), wanted) if self._count else tf.zeros_like(where, tf.bool)
+        return tf.gather(self._values, tf.where(seen, where, self._count))

@@ -1,0 +1,117 @@
+"""What a search shows while it runs: a live display in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.table import Table
+
+
+class ProgressPrinter:
+    """Turns the events of a search into lines.
+
+    In a terminal the line of what is going on is rewritten in place; elsewhere each finished step is one line.
+
+    Args:
+        stream: Where to write; standard error by default, so that standard output stays clean.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._console = Console(file=stream or sys.stderr, highlight=False, soft_wrap=True)
+        self._status: Any = None
+        self._shown = 0.0
+        self._best = "none yet"
+        self._done = 0
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        handler = getattr(self, f"_on_{event['event']}", None)
+        if handler is not None:
+            handler(event)
+
+    def _line(self, text: str) -> None:
+        self._console.print(text, markup=False)
+
+    def _now(self, text: str) -> None:
+        if not self._console.is_terminal:
+            return
+        if self._status is None:
+            self._status = self._console.status("")
+            self._status.start()
+        if time.monotonic() - self._shown > 0.1:
+            self._status.update(text)
+            self._shown = time.monotonic()
+
+    def _on_message(self, event: Mapping[str, Any]) -> None:
+        self._line(event["text"])
+
+    def _on_encode(self, event: Mapping[str, Any]) -> None:
+        of = f" of {event['of']:,}" if event.get("of") else ""
+        self._now(f"encoding: {event['rows']:,}{of} rows")
+
+    def _on_statistics(self, event: Mapping[str, Any]) -> None:
+        self._now("target and count statistics")
+
+    def _on_encoded(self, event: Mapping[str, Any]) -> None:
+        self._line(
+            f"encoded {event['train']:,} training and {event['validation']:,} validation rows"
+            f" in {event['seconds']:.1f} s"
+        )
+
+    def _on_trial_started(self, event: Mapping[str, Any]) -> None:
+        self._now(self._running(event, "training"))
+
+    def _on_epoch(self, event: Mapping[str, Any]) -> None:
+        self._now(self._running(event, f"epoch {event['epoch']}"))
+
+    def _running(self, event: Mapping[str, Any], doing: str) -> str:
+        left = event.get("remaining")
+        tail = "" if left is None else f", {max(left, 0):.0f} s left"
+        return f"trial {event['number']} running ({doing}); {self._done} done, best {self._best}{tail}"
+
+    def _on_trial_finished(self, event: Mapping[str, Any]) -> None:
+        self._done += 1
+        if event["status"] != "completed":
+            self._line(f"trial {event['number']}: failed, {event.get('error', '')}".splitlines()[0])
+            return
+        best = event.get("best")
+        self._best = "none yet" if best is None else f"{best:.5f}"
+        left = event.get("remaining")
+        tail = "" if left is None else f", {max(left, 0):.0f} s left"
+        self._line(f"trial {event['number']}: {event['score']:.5f} in {event['seconds']:.1f} s (best {self._best}{tail})")
+
+    def _on_baseline(self, event: Mapping[str, Any]) -> None:
+        score = event.get("score")
+        text = "failed" if score is None else f"{score:.5f}"
+        self._line(f"baseline {event['name']}: {text} in {event['seconds']:.1f} s")
+
+    def _on_done(self, event: Mapping[str, Any]) -> None:
+        self.close()
+        self._line(event["text"])
+
+    def close(self) -> None:
+        """Ends the live line."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+def show_table(frame: Any, stream: TextIO | None = None) -> None:
+    """Prints a Polars frame as a table; columns without any value are left out."""
+    console = Console(file=stream or sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console = Console(file=stream or sys.stdout, highlight=False, width=160)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    names = [name for name in frame.columns if frame[name].null_count() < len(frame)]
+    for name in names:
+        table.add_column(name, justify="right" if frame[name].dtype.is_numeric() else "left", overflow="fold")
+    for row in frame.select(names).iter_rows():
+        table.add_row(*("" if value is None else _text(value) for value in row))
+    console.print(table)
+
+
+def _text(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
