@@ -14,7 +14,7 @@ from autorec.data.demo_process import CATEGORIES, COUNTRIES, DEVICES, SEGMENTS, 
 from autorec.errors import ConfigError, unknown_name
 
 TARGETS = ("click", "like", "dwell")
-_BLOCK = 65_536
+_BLOCK = 16_384
 _NAMES = {"segment": SEGMENTS, "country": COUNTRIES, "device": DEVICES, "category": CATEGORIES}
 
 
@@ -83,7 +83,7 @@ class ClickLog:
             raise ConfigError("fraction", "between 0 and 1, with rows on both sides", fraction)
         return self.slice(0, cut), self.slice(cut, self.rows)
 
-    def batches(self, columns: Sequence[str] | None = None, rows: int = _BLOCK) -> Iterator[pa.RecordBatch]:
+    def batches(self, columns: Sequence[str] | None = None, rows: int = 65_536) -> Iterator[pa.RecordBatch]:
         """Streams the log.
 
         Args:
@@ -102,12 +102,14 @@ class ClickLog:
 
     def _batches(self, names: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         held: list[pa.RecordBatch] = []
-        for number, cut in self._blocks():
-            held.append(self._arrow(number).slice(cut.start, cut.stop - cut.start).select(names))
-            while (count := sum(batch.num_rows for batch in held)) >= rows or (count and self._last(number)):
-                table = pa.Table.from_batches(held).combine_chunks()
-                yield from table.slice(0, rows).combine_chunks().to_batches()
-                held = table.slice(rows).to_batches()
+        for number, (low, high) in self._blocks():
+            block = self._arrow(number).slice(low, high - low).select(names)
+            table = pa.Table.from_batches([*held, block])
+            last = (number + 1) * _BLOCK >= self.stop
+            ready = table.num_rows if last else table.num_rows // rows * rows
+            for first in range(0, ready, rows):
+                yield from table.slice(first, min(rows, ready - first)).combine_chunks().to_batches()
+            held = table.slice(ready).to_batches()
 
     def frame(self) -> pl.DataFrame:
         """Returns all rows as a Polars frame."""
@@ -144,17 +146,14 @@ class ClickLog:
     def _probabilities(self, target: str) -> Iterator[np.ndarray]:
         if target not in self.targets:
             raise unknown_name("target", target, self.targets)
-        for number, cut in self._blocks():
-            yield self.process.probability(target, self._draw(number)[0])[cut]
+        for number, (low, high) in self._blocks():
+            yield self.process.probability(target, self._draw(number)[0])[low:high]
 
-    def _blocks(self) -> Iterator[tuple[int, slice]]:
-        """Gives the number of each block that the slice meets, and the rows of it."""
+    def _blocks(self) -> Iterator[tuple[int, tuple[int, int]]]:
+        """Gives the number of each block that the slice meets, and which rows of it."""
         for number in range(self.start // _BLOCK, -(-self.stop // _BLOCK)):
             first = number * _BLOCK
-            yield number, slice(max(self.start - first, 0), min(self.stop - first, _BLOCK))
-
-    def _last(self, number: int) -> bool:
-        return (number + 1) * _BLOCK >= self.stop
+            yield number, (max(self.start - first, 0), min(self.stop - first, _BLOCK))
 
     def _draw(self, number: int) -> tuple[Rows, np.random.Generator]:
         rng = np.random.default_rng([self.process.seed, 1, number])

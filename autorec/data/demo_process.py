@@ -69,8 +69,8 @@ class Process:
             "user_segment": segment,
             "user_country": rng.choice(len(COUNTRIES), size=self.users, p=_COUNTRY_SHARES),
             "user_age": age,
-            "user": rng.normal(0, 0.12, self.users),
-            "user_factors": rng.normal(0, 0.4, (self.users, 2)),
+            "user": rng.normal(0, 0.1, self.users),
+            "user_factors": rng.normal(0, 0.35, (self.users, 2)),
             "user_order": rng.permutation(self.users),
             "user_cdf": _popularity(self.users, 0.3),
         }
@@ -79,8 +79,8 @@ class Process:
         return {
             "item_category": rng.integers(len(CATEGORIES), size=self.items),
             "item_price": np.exp(rng.normal(3, 0.6, self.items)),
-            "item": rng.normal(0, 0.22, self.items),
-            "item_factors": rng.normal(0, 0.4, (self.items, 2)),
+            "item": rng.normal(0, 0.2, self.items),
+            "item_factors": rng.normal(0, 0.35, (self.items, 2)),
             "item_order": rng.permutation(self.items),
             "item_cdf": _popularity(self.items, 0.5),
         }
@@ -157,7 +157,7 @@ class Process:
         return logit + 2.0 * self._affinity(rows) if self.history else logit
 
     def _affinity(self, rows: Rows) -> np.ndarray:
-        """Share of the history in the category of the item shown, newest items first in weight, less its usual value."""
+        """Share of the history in the shown item's category, newer items weighing more, less its usual value."""
         lengths, items = rows["history_length"], rows["history_items"]
         row = np.repeat(np.arange(len(lengths)), lengths)
         weight = _RECENCY ** (np.cumsum(lengths)[row] - 1 - np.arange(len(items)))
@@ -177,10 +177,10 @@ def _effects(rng: np.random.Generator) -> dict[str, np.ndarray]:
         "device": _table(rng, 0.15, devices),
         "daypart": _table(rng, 0.15, DAYPARTS),
         "position": position - position.mean(),
-        "device_position": _table(rng, 0.6, devices, POSITIONS),
-        "pair": _table(rng, 1.1, segments, categories),
-        "pair_later": _table(rng, 1.1, segments, categories),
-        "triple": _table(rng, 0.8, segments, categories, DAYPARTS),
+        "device_position": _product(rng, 0.6, 1, devices, POSITIONS),
+        "pair": _product(rng, 1.3, 2, segments, categories),
+        "pair_later": _product(rng, 1.3, 2, segments, categories),
+        "triple": _product(rng, 0.55, 1, segments, categories, DAYPARTS),
         "like_category": _table(rng, 0.4, categories),
         "like_pair": _table(rng, 0.7, segments, devices),
         "dwell_device": _table(rng, 0.3, devices),
@@ -193,6 +193,17 @@ def _table(rng: np.random.Generator, deviation: float, *shape: int) -> np.ndarra
     values = rng.normal(size=shape)
     for axis in range(len(shape)):
         values -= values.mean(axis=axis, keepdims=True)
+    return values * (deviation / values.std())
+
+
+def _product(rng: np.random.Generator, deviation: float, rank: int, *shape: int) -> np.ndarray:
+    """Draws a table like `_table` that is a sum of `rank` outer products, as latent factors make them."""
+    values = np.zeros(shape)
+    for _ in range(rank):
+        term = np.ones(())
+        for size in shape:
+            term = np.multiply.outer(term, _table(rng, 1.0, size))
+        values += term
     return values * (deviation / values.std())
 
 
