@@ -254,8 +254,16 @@ class Run:
 
 
 def _row(kind: str, event: Mapping[str, Any]) -> dict[str, Any]:
-    empty = {"number": None, "score": None, "metrics": {}, "values": {}, "fidelity": {}, "cut": False, "error": None}
-    more = dict.fromkeys(("seed", "best_epoch", "epochs", "seconds", "parameters", "traceback"))
+    empty: dict[str, Any] = {
+        "number": None,
+        "score": None,
+        "metrics": {},
+        "values": {},
+        "fidelity": {},
+        "cut": False,
+        "error": None,
+    }
+    more: dict[str, Any] = dict.fromkeys(("seed", "best_epoch", "epochs", "seconds", "parameters", "traceback"))
     skipped = ("event", "space", "seed_state", "asked")
     known = {key: value for key, value in event.items() if key not in skipped}
     return {**empty, **more, "history": [], **known, "kind": kind}

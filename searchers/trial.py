@@ -1,0 +1,160 @@
+"""One real trial: build the model, train it, keep its file."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+from autorec.spaces.space import build
+from autorec.training.options import TrainOptions
+from autorec.training.trainer import train
+
+from autorec.data.cache import Part
+from autorec.data.layout import Layout
+from autorec.errors import ConfigError, TrialFailed
+from autorec.files import new_folder
+from autorec.run import Run
+from autorec.searchers.runner import Job
+
+MODEL = "model.keras"
+
+
+@dataclass
+class TrialTrainer:
+    """Trains the jobs of a search; its `declare` and itself are the runner's `space_build` and `evaluate`.
+
+    Each trial starts from a clean Keras session, so that memory stays flat, and gets copies of the callbacks.
+
+    Args:
+        run: Where model files go (`trials/0007/model.keras`, without the optimizer's state).
+        train: Training rows.
+        validation: Validation rows.
+        layout: Columns of both.
+        space: A space of `autorec.spaces`.
+        options: How to train; what it leaves open is searched.
+        objective: Metric whose best epoch counts, such as `val_auc`.
+        batch_size: Rows of a step.
+        epochs: Most epochs; a searcher may allow fewer.
+        callbacks: Keras callbacks.
+        emit: Receives an event `epoch` at the start of each.
+
+    Raises:
+        ConfigError: If a callback cannot be copied.
+    """
+
+    run: Run
+    train: Part
+    validation: Part
+    layout: Layout
+    space: Any
+    options: TrainOptions
+    objective: str
+    batch_size: int
+    epochs: int
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+    emit: Callable[[dict[str, Any]], None] | None = None
+    # Made before any training, so that a callback that changes during a trial starts each one as it was given.
+    _originals: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._originals = copy_callbacks(self.callbacks)
+
+    def declare(self, hp: Any) -> None:
+        """Declares the hyperparameters of the recipe and of the space; the model is thrown away."""
+        try:
+            self.options.tune(hp)
+            build(self.space, hp, self.layout)
+        finally:
+            clear()
+
+    def __call__(self, job: Job) -> dict[str, Any]:
+        """Trains a job; returns what its row of the leaderboard holds."""
+        unknown = sorted(set(job.fidelity) - {"epochs"})
+        if unknown:
+            raise TrialFailed(f"a trial's fidelity can be its epochs, got {unknown}")
+        try:
+            return self._train(job)
+        finally:
+            clear()
+
+    def _train(self, job: Job) -> dict[str, Any]:
+        keras.utils.set_random_seed(job.seed)
+        options = self.options.tune(job.hp)
+        model = build(self.space, job.hp, self.layout)
+        result = train(
+            model,
+            [self.train],
+            self.validation,
+            layout=self.layout,
+            options=options,
+            batch_size=self.batch_size,
+            epochs=min(self.epochs, job.epochs or self.epochs),
+            seed=job.seed,
+            callbacks=[*copy_callbacks(self._originals), *self._progress(job)],
+            deadline=job.deadline,
+            objective=self.objective,
+        )
+        cut = job.deadline is not None and time.monotonic() >= job.deadline
+        with new_folder(self.run.trial_directory(job.number)) as folder:
+            without_optimizer(model).save(folder / MODEL)
+        return {
+            "metrics": result.metrics,
+            "history": result.history,
+            "best_epoch": result.best_epoch,
+            "epochs": len(result.history),
+            "steps": result.steps,
+            "parameters": model.count_params(),
+            "cut": cut,
+        }
+
+    def _progress(self, job: Job) -> list[Any]:
+        if self.emit is None:
+            return []
+        emit = self.emit
+
+        def begin(epoch: int, logs: object = None) -> None:
+            remaining = None if job.deadline is None else job.deadline - time.monotonic()
+            emit({"event": "epoch", "number": job.number, "epoch": epoch + 1, "remaining": remaining})
+
+        return [keras.callbacks.LambdaCallback(on_epoch_begin=begin)]
+
+
+def copy_callbacks(callbacks: Sequence[Any]) -> list[Any]:
+    """Returns deep copies of Keras callbacks.
+
+    Raises:
+        ConfigError: If one is no Keras callback or holds something that cannot be copied; names it.
+    """
+    copies = []
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise ConfigError("callbacks", "a list of keras.callbacks.Callback objects", callback)
+        try:
+            copies.append(copy.deepcopy(callback))
+        except Exception as error:
+            name = type(callback).__name__
+            raise ConfigError(
+                "callbacks",
+                "Keras callbacks that can be copied, one for each trial",
+                name,
+                f"{name} holds something that cannot be: {error}.",
+            ) from error
+    return copies
+
+
+def without_optimizer(model: Any) -> Any:
+    """Returns the same model without optimizer and loss: a third of the file, and it loads as a plain model."""
+    if not isinstance(model, keras.models.Functional):
+        return model
+    return keras.Model(model.input, model.output, name=model.name)
+
+
+def clear() -> None:
+    """Frees what the last model held."""
+    keras.utils.clear_session(free_memory=False)
+    gc.collect()
