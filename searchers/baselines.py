@@ -9,16 +9,17 @@ from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 import numpy as np
-from autorec.training.metrics import evaluate
 
 from autorec.data.cache import Part
 from autorec.data.layout import Layout, TargetColumn
 from autorec.searchers.designs import categories, one_hot
+from autorec.training.metrics import evaluate
 
 BASELINES = ("prior", "logistic_regression", "lightgbm")
 
 _ROWS = 500_000
 _ROUNDS = 2000
+_PATIENCE = 50
 
 # (training rows, validation rows, layout, target's position, seed, deadline) -> predictions of the validation rows
 Fit = Callable[[Part, Part, Layout, int, int, float | None], np.ndarray]
@@ -196,7 +197,7 @@ def _lightgbm(
         "seed": seed,
         "verbosity": -1,
     }
-    stops = [lightgbm.early_stopping(50, verbose=False), _stop_at(deadline)]
+    stops = [lightgbm.early_stopping(_PATIENCE, verbose=False), _stop_at(deadline)]
     model = lightgbm.train(settings, data, _ROUNDS, valid_sets=[valid], callbacks=stops)
     scores = model.predict(categories(validation, layout)[0], num_iteration=model.best_iteration)
     return np.clip(scores, target.low, target.high) if target.kind == "real" else scores

@@ -9,6 +9,7 @@ from typing import Any
 import keras_tuner as kt
 
 from autorec.errors import ConfigError
+from autorec.training.fidelity import PREFIX, read
 
 _WORKER = "worker-0"
 
@@ -87,8 +88,8 @@ class ReplayedOracle:
         """Splits what the oracle asked for into values and fidelity; Hyperband's names become `fidelity/epochs`."""
         shown = {name: value for name, value in values.items() if not name.startswith("tuner/")}
         if "tuner/epochs" in values:
-            shown["fidelity/epochs"] = values["tuner/epochs"]
-        fidelity = {k.removeprefix("fidelity/"): v for k, v in shown.items() if k.startswith("fidelity/")}
+            shown[f"{PREFIX}epochs"] = values["tuner/epochs"]
+        fidelity = read(values)
         if fidelity.get("epochs") == getattr(self.oracle, "max_epochs", None):
             fidelity.pop("epochs", None)
         more = {} if shown == values else {"asked": values}

@@ -1,0 +1,234 @@
+"""What a model reads: the encoded rows as fields, as a vector and as a first-order term."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+import keras
+
+from autorec.blocks import NumericEmbedding, NumericTransform
+from autorec.data.layout import Layout
+from autorec.errors import ConfigError, unknown_name
+from autorec.spaces.embedding import IdFields, tables_of
+
+NUMBERS = ("log", "quantile")
+NUMBER_EMBEDDINGS = ("linear", "piecewise", "periodic")
+POOLINGS = ("mean", "sum", "max")
+CHOICES = {"numbers": NUMBERS, "number_embedding": NUMBER_EMBEDDINGS, "pooling": POOLINGS}
+BOOLEANS = ("statistics", "pairs")
+DIMS = (8, 16, 32)
+CAPS = (0, 10_000, 100_000)
+ARGUMENTS = ("dim", "cap", *CHOICES, *BOOLEANS)
+
+
+class Features:
+    """The encoded rows of a layout as tensors of a Keras model.
+
+    Inputs are made when they are first read and are named by their group, so that all models of a run share them.
+    What is not given is a hyperparameter `features/<name>`, declared when it is first needed:
+
+    - *fields* (batch, fields, dim): embedded ids, embedded numbers, pooled lists;
+    - *dense* (batch, width): transformed numbers, then the standardised statistics;
+    - *linear* (batch, targets): `sum_i w_i + w . dense`, the first-order term of a logit.
+
+    Args:
+        layout: Columns of the encoded rows.
+        hp: A `keras_tuner.HyperParameters`.
+        first_order: Whether `linear` will be wanted beside `fields`; both then come out of one table.
+        columns: Names of id columns; given, these are all that is read.
+        dim: Width of the fields (8, 16, 32; default 16).
+        numbers: `log` or `quantile`: how numbers are transformed (default `log`).
+        number_embedding: `linear`, `piecewise` or `periodic` (default `linear`).
+        statistics: Whether to read the statistics of single columns (default True).
+        pairs: Whether to read the statistics of pairs of columns (default True).
+        pooling: `mean`, `sum` or `max` of a list's values (default `mean`).
+        cap: Most ids of a table, 0 for all (0, 10,000, 100,000; default 0); searched for large vocabularies only.
+
+    Raises:
+        ConfigError: If a value is not allowed, or nothing can be read from the layout.
+
+    Example:
+        >>> features = Features(layout, hp, dim=8)
+        >>> deep = MLP.tune(hp)(features.vector())
+        >>> model = ctr_model(features.inputs, [deep], offsets=[features.linear()])
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        hp: Any,
+        *,
+        first_order: bool = False,
+        columns: Sequence[str] | None = None,
+        **arguments: Any,
+    ) -> None:
+        check_arguments(arguments)
+        self.layout = layout
+        self.inputs: dict[str, Any] = {}
+        self._hp = hp
+        self._fixed = {name: value for name, value in arguments.items() if value is not None}
+        self._first_order = first_order
+        self._columns = columns
+
+    @cached_property
+    def dim(self) -> int:
+        """Width of the fields."""
+        return int(self._choice("dim", DIMS, 16))
+
+    def input(self, group: str) -> Any:
+        """Returns the input of a group, made on first use."""
+        if group not in self.inputs:
+            shape, dtype = {
+                "ids": ((len(self.layout.ids),), "int32"),
+                "numbers": ((len(self.layout.numbers),), "float64"),
+                "statistics": ((len(self.layout.statistics),), "float32"),
+                "pairs": ((len(self.layout.pairs),), "float32"),
+            }.get(group, ((None,), "int32"))
+            self.inputs[group] = keras.Input(shape, dtype=dtype, name=group)
+        return self.inputs[group]
+
+    def fields(self, *, statistics: bool = False) -> Any:
+        """Returns the fields, (batch, fields, dim): ids, then lists, then numbers.
+
+        Args:
+            statistics: Whether to append one more field, a linear projection of all statistics.
+
+        Raises:
+            ConfigError: If the layout has nothing to read.
+        """
+        parts = [part for part in (self._id_fields, self._number_fields) if part is not None]
+        if (statistics or not parts) and self.statistics is not None:
+            parts.append(self._statistics_field)
+        if not parts:
+            raise ConfigError("layout", "one with columns that this space reads", self.layout.groups)
+        return parts[0] if len(parts) == 1 else keras.layers.Concatenate(axis=1)(parts)
+
+    def dense(self) -> Any:
+        """Returns numbers and statistics, about standardised, (batch, width), or None if there are none."""
+        parts = [part for part in (self.numbers, self.statistics) if part is not None]
+        if not parts:
+            return None
+        return parts[0] if len(parts) == 1 else keras.layers.Concatenate()(parts)
+
+    def vector(self) -> Any:
+        """Returns all there is as one vector, (batch, fields * dim + width)."""
+        parts = [part for part in (self._id_fields, self._number_fields) if part is not None]
+        flat = [keras.layers.Flatten()(part) for part in parts]
+        flat += [part for part in (self.dense(),) if part is not None]
+        return flat[0] if len(flat) == 1 else keras.layers.Concatenate()(flat)
+
+    def linear(self) -> Any:
+        """Returns the first-order term, (batch, targets), to add to the logits."""
+        parts = []
+        if self._weights is not None:
+            parts.append(keras.ops.sum(self._weights, axis=1))
+        dense = self.dense()
+        if dense is not None:
+            parts.append(keras.layers.Dense(len(self.layout.targets), use_bias=False)(dense))
+        if not parts:
+            raise ConfigError("layout", "one with columns that this space reads", self.layout.groups)
+        return parts[0] if len(parts) == 1 else keras.layers.Add()(parts)
+
+    @cached_property
+    def numbers(self) -> Any:
+        """Transformed numbers and their indicators of missing values, (batch, width), or None."""
+        if not self.layout.numbers or self._columns is not None:
+            return None
+        method = self._choice("numbers", NUMBERS, "log")
+        layer = NumericTransform(method=method, columns=[asdict(column) for column in self.layout.numbers])
+        return layer(self.input("numbers"))
+
+    @cached_property
+    def statistics(self) -> Any:
+        """Standardised statistics of single columns and of pairs, (batch, width), or None."""
+        parts = [self._standardised(group) for group in ("statistics", "pairs") if self._reads(group)]
+        return keras.layers.Concatenate()(parts) if len(parts) == 2 else parts[0] if parts else None
+
+    def _reads(self, group: str) -> bool:
+        if not getattr(self.layout, group) or self._columns is not None:
+            return False
+        if group in self._fixed:
+            return bool(self._fixed[group])
+        return bool(self._hp.Boolean(f"features/{group}", default=True))
+
+    def _standardised(self, group: str) -> Any:
+        columns = getattr(self.layout, group)
+        layer = keras.layers.Normalization(
+            mean=[column.mean for column in columns], variance=[column.std**2 for column in columns]
+        )
+        return layer(self.input(group))
+
+    @cached_property
+    def _statistics_field(self) -> Any:
+        return keras.layers.Reshape((1, self.dim))(keras.layers.Dense(self.dim)(self.statistics))
+
+    @cached_property
+    def _number_fields(self) -> Any:
+        if self.numbers is None:
+            return None
+        kind = self._choice("number_embedding", NUMBER_EMBEDDINGS, "linear")
+        return NumericEmbedding(dim=self.dim, kind=kind)(self.numbers)
+
+    @cached_property
+    def _id_fields(self) -> Any:
+        return None if self._found is None else self._found[0]
+
+    @cached_property
+    def _weights(self) -> Any:
+        """First-order weights of ids and lists, (batch, columns, targets)."""
+        if self._first_order:
+            return None if self._found is None else self._found[1]
+        return self._look_up(len(self.layout.targets), own_widths=False)
+
+    @cached_property
+    def _found(self) -> Any:
+        """Fields and first-order weights, out of the same rows of one table."""
+        extra = len(self.layout.targets) if self._first_order else 0
+        rows = self._look_up(self.dim, extra=extra)
+        if rows is None or not extra:
+            return None if rows is None else (rows, None)
+        return keras.ops.split(rows, [self.dim], axis=-1)
+
+    def _look_up(self, dim: int, **settings: Any) -> Any:
+        if not tables_of(self.layout, self._columns):
+            return None
+        lists = self.layout.lists and self._columns is None
+        pooling = self._choice("pooling", POOLINGS, "mean") if lists else "mean"
+        look_up = IdFields(self.layout, dim, cap=self._cap, pooling=pooling, columns=self._columns, **settings)
+        return look_up(self.input)
+
+    @cached_property
+    def _cap(self) -> int | None:
+        largest = max(table.size for table in tables_of(self.layout, self._columns))
+        caps = [cap for cap in CAPS if cap < largest]
+        if "cap" not in self._fixed and len(caps) < 2:
+            return None
+        return self._choice("cap", caps, 0) or None
+
+    def _choice(self, name: str, values: Sequence[Any], default: Any) -> Any:
+        if name in self._fixed:
+            return self._fixed[name]
+        return self._hp.Choice(f"features/{name}", list(values), default=default)
+
+
+def check_arguments(arguments: dict[str, Any]) -> None:
+    """Checks what was given for `Features`; None stands for left out.
+
+    Raises:
+        ConfigError: If a name or a value is not allowed.
+    """
+    for name, value in arguments.items():
+        if name not in ARGUMENTS:
+            raise unknown_name("features", name, ARGUMENTS)
+        if value is None:
+            continue
+        if name in CHOICES and value not in CHOICES[name]:
+            raise unknown_name(name, value, CHOICES[name])
+        if name in BOOLEANS and not isinstance(value, bool):
+            raise ConfigError(name, "True, False or None", value)
+        least = {"dim": 1, "cap": 0}.get(name)
+        if least is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+            raise ConfigError(name, f"a whole number of {least} or more, or None", value)

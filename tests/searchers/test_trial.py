@@ -1,0 +1,158 @@
+"""A real trial: a model is built, trained, kept, and forgotten."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner as kt
+import numpy as np
+import pytest
+
+from autorec.data.cache import Part
+from autorec.data.layout import Layout
+from autorec.errors import ConfigError, TrialFailed
+from autorec.run import Run
+from autorec.searchers import trial as module
+from autorec.searchers.runner import Job
+from autorec.searchers.trial import TrialTrainer, copy_callbacks, without_optimizer
+
+
+@dataclass
+class Result:
+    metrics: dict[str, float] = field(default_factory=lambda: {"val_auc": 0.7})
+    history: list[dict[str, float]] = field(default_factory=lambda: [{"val_auc": 0.6}, {"val_auc": 0.7}])
+    best_epoch: int = 2
+    seconds: float = 0.1
+    steps: int = 4
+
+
+class Options:
+    def tune(self, hp: Any) -> str:
+        hp.Float("train/learning_rate", 0.0, 1.0)
+        return "tuned"
+
+
+def build(space: Any, hp: Any, layout: Layout) -> keras.Model:
+    inputs = keras.Input((2,), name="ids")
+    return keras.Model({"ids": inputs}, {"click": keras.layers.Dense(hp.Int("units", 1, 3), name="dense")(inputs)})
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The arguments of every training; nothing is trained."""
+    found: list[dict[str, Any]] = []
+
+    def train(model: Any, parts: Any, validation: Any, **arguments: Any) -> Result:
+        model.compile("adam", "mse")
+        found.append({"model": model, "kernel": model.get_layer("dense").get_weights()[0], **arguments})
+        return Result()
+
+    monkeypatch.setattr(module, "train", train)
+    monkeypatch.setattr(module, "build", build)
+    return found
+
+
+def trainer_of(run: Run, **arguments: Any) -> TrialTrainer:
+    part = Part({}, np.zeros((1, 1), np.float32))
+    settings = {"objective": "val_auc", "batch_size": 8, "epochs": 5, **arguments}
+    return TrialTrainer(run, part, part, Layout(), None, Options(), **settings)  # type: ignore[arg-type]
+
+
+def job_of(number: int = 0, **arguments: Any) -> Job:
+    settings = {"seed": 3, "deadline": None, "epochs": None, "fidelity": {}, **arguments}
+    return Job(number, kt.HyperParameters(), **settings)
+
+
+def test_a_trial_gives_its_metrics_and_leaves_a_model_file(tmp_path: Path, calls: list[Any]) -> None:
+    with Run(tmp_path) as run:
+        result = trainer_of(run)(job_of(7))
+    assert result["metrics"] == {"val_auc": 0.7}
+    assert (result["best_epoch"], result["epochs"], result["parameters"], result["cut"]) == (2, 2, 3, False)
+    model = keras.models.load_model(tmp_path / "trials" / "0007" / "model.keras")
+    np.testing.assert_array_equal(model.get_layer("dense").get_weights()[0], calls[0]["kernel"])
+    assert not model.compiled
+
+
+def test_the_seed_of_a_job_decides_its_first_weights(tmp_path: Path, calls: list[Any]) -> None:
+    with Run(tmp_path) as run:
+        for seed in (3, 3, 4):
+            trainer_of(run)(job_of(seed=seed))
+    np.testing.assert_array_equal(calls[0]["kernel"], calls[1]["kernel"])
+    assert not np.array_equal(calls[0]["kernel"], calls[2]["kernel"])
+
+
+@pytest.mark.parametrize(("allowed", "expected"), [(None, 5), (2, 2), (9, 5)])
+def test_a_searcher_may_allow_fewer_epochs(
+    tmp_path: Path, calls: list[Any], allowed: int | None, expected: int
+) -> None:
+    with Run(tmp_path) as run:
+        trainer_of(run)(job_of(epochs=allowed))
+    assert calls[0]["epochs"] == expected
+    assert calls[0]["options"] == "tuned"
+
+
+def test_a_trial_that_ended_at_its_deadline_was_cut(tmp_path: Path, calls: list[Any]) -> None:
+    with Run(tmp_path) as run:
+        assert trainer_of(run)(job_of(deadline=time.monotonic()))["cut"]
+        assert not trainer_of(run)(job_of(deadline=time.monotonic() + 60))["cut"]
+
+
+def test_a_fidelity_that_cannot_be_kept_fails_the_trial(tmp_path: Path, calls: list[Any]) -> None:
+    with Run(tmp_path) as run, pytest.raises(TrialFailed, match="rows"):
+        trainer_of(run)(job_of(fidelity={"rows": 10}))
+
+
+def test_each_trial_gets_callbacks_of_its_own(tmp_path: Path, calls: list[Any]) -> None:
+    mine = keras.callbacks.EarlyStopping(patience=3)
+    with Run(tmp_path) as run:
+        trainer = trainer_of(run, callbacks=[mine])
+        trainer(job_of(0))
+        calls[0]["callbacks"][0].patience = 9
+        trainer(job_of(1))
+    given = [call["callbacks"][0] for call in calls]
+    assert given[0] is not given[1]
+    assert (given[1].patience, mine.patience) == (3, 3)
+
+
+def test_a_callback_that_cannot_be_copied_is_named_before_any_training(tmp_path: Path) -> None:
+    class Holding(keras.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lock = threading.Lock()
+
+    with Run(tmp_path) as run, pytest.raises(ConfigError, match=r"`callbacks`.*Holding holds something"):
+        trainer_of(run, callbacks=[Holding()])
+
+
+def test_what_is_no_callback_is_refused() -> None:
+    with pytest.raises(ConfigError, match="callbacks"):
+        copy_callbacks([print])
+
+
+def test_declaring_registers_recipe_and_space(tmp_path: Path, calls: list[Any]) -> None:
+    hp = kt.HyperParameters()
+    with Run(tmp_path) as run:
+        trainer_of(run).declare(hp)
+    assert sorted(hp.values) == ["train/learning_rate", "units"]
+
+
+def test_epochs_are_told_to_progress(tmp_path: Path, calls: list[Any]) -> None:
+    heard: list[dict[str, Any]] = []
+    with Run(tmp_path) as run:
+        trainer_of(run, emit=heard.append)(job_of(2))
+    calls[0]["callbacks"][-1].on_epoch_begin(0)
+    assert heard == [{"event": "epoch", "number": 2, "epoch": 1, "remaining": None}]
+
+
+def test_a_model_without_its_optimizer_predicts_the_same() -> None:
+    model = build(None, kt.HyperParameters(), Layout())
+    model.compile("adam", "mse")
+    bare = without_optimizer(model)
+    x = {"ids": np.ones((3, 2), np.float32)}
+    np.testing.assert_array_equal(bare(x)["click"], model(x)["click"])
+    assert bare.optimizer is None
