@@ -32,9 +32,9 @@ def numbers(array: pa.Array) -> np.ndarray:
 def microseconds(array: pa.Array, unit: str | None) -> np.ndarray:
     """Returns int64 microseconds since 1970, `MISSING_INT` where missing."""
     if pa.types.is_string(array.type) or pa.types.is_dictionary(array.type):
-        array = pc.cast(array, pa.timestamp("us"))
+        array = _text_times(array)
     if pa.types.is_timestamp(array.type):
-        values = array.cast(pa.timestamp("us")).cast(pa.int64())
+        values = array.cast(pa.timestamp("us", array.type.tz), safe=False).view(pa.int64())
         return values.fill_null(MISSING_INT).to_numpy(zero_copy_only=False)
     missing = np.asarray(array.is_null(nan_is_null=True))
     raw = array.fill_null(0).to_numpy(zero_copy_only=False)
@@ -45,6 +45,32 @@ def microseconds(array: pa.Array, unit: str | None) -> np.ndarray:
     else:
         values = raw * (1_000_000 // factor) if factor <= 1_000_000 else raw // (factor // 1_000_000)
     return np.where(missing, MISSING_INT, values)
+
+
+def order_values(array: pa.Array) -> np.ndarray:
+    """Returns numbers that sort as the times of a column do, `MISSING_INT` (or NaN) where missing."""
+    if pa.types.is_timestamp(array.type) or pa.types.is_string(array.type) or pa.types.is_dictionary(array.type):
+        return microseconds(array, None)
+    return array.fill_null(MISSING_INT).to_numpy(zero_copy_only=False)
+
+
+def _text_times(array: pa.Array) -> pa.Array:
+    """Reads ISO 8601 dates and times; those without a zone are in UTC."""
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    array = _blank_to_null(array)
+    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC"), pa.timestamp("ns")):
+        try:
+            return pc.cast(array, kind).cast(pa.timestamp("us", kind.tz), safe=False)
+        except pa.ArrowInvalid:
+            continue
+    for row, text in enumerate(array):
+        try:
+            pc.cast(text, pa.timestamp("us"))
+        except pa.ArrowInvalid:
+            allowed = "a time must be written like 2024-01-31 or 2024-01-31 23:59:00, all with a zone or all without"
+            raise DataError(f"{allowed}, got {text.as_py()!r}", row=row) from None
+    raise DataError("times are written in different ways; write all with a zone, or all without")
 
 
 def keys(array: pa.Array, feature: Feature) -> pa.DictionaryArray:

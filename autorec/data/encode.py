@@ -139,7 +139,7 @@ class _Work:
             weights = columns.numbers(column_of(batch, self.schema.weight)).astype(np.float32)
         users = self._groups(batch)
         if self.schema.time:
-            self.times.append(_order_values(column_of(batch, self.schema.time))[train])
+            self.times.append(columns.order_values(column_of(batch, self.schema.time))[train])
         for name, rows in (("train", train), ("validation", np.flatnonzero(held))):
             if len(rows):
                 chosen = {group: _rows_of(array, rows, len(labels)) for group, array in arrays.items()}
@@ -316,9 +316,3 @@ def _rows_of(array: Any, rows: np.ndarray, total: int) -> Any:
     if len(rows) == total:
         return array
     return array.rows(rows) if isinstance(array, Lists) else array[rows]
-
-
-def _order_values(array: pa.Array) -> np.ndarray:
-    if pa.types.is_timestamp(array.type) or pa.types.is_string(array.type) or pa.types.is_dictionary(array.type):
-        return columns.microseconds(array, None)
-    return array.fill_null(columns.MISSING_INT).to_numpy(zero_copy_only=False)

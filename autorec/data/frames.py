@@ -1,0 +1,272 @@
+"""Sources that are tables in memory, or are read through PyArrow's or Polars's own readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from numbers import Number
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from autorec.data import fingerprint
+from autorec.data.arrow_types import normal, normal_schema
+from autorec.data.source import BLOCK, Source, check_names, even_rows, table_of
+from autorec.errors import DataError
+
+_MISSING = ("NoneType", "NAType", "NaTType")
+
+
+class _Streamed(Source):
+    """What sources share whose rows come as Arrow batches of any types."""
+
+    def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
+        schema = self.select(columns)
+        start = 0
+        for batch in self._read(list(columns), rows):
+            if batch.num_rows:
+                yield normal_batch(batch, schema, self.name, start)
+                start += batch.num_rows
+
+    def _read(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        raise DataError("this table cannot be read", file=self.name)
+
+    def fingerprint(self) -> str:
+        return fingerprint.of_batches(self.batches(self.schema.names))
+
+
+def normal_batch(batch: pa.RecordBatch, schema: pa.Schema, file: str, start: int) -> pa.RecordBatch:
+    """Returns a batch in its normal types.
+
+    Raises:
+        DataError: If a value does not fit its column's type.
+    """
+    arrays = []
+    for field in schema:
+        try:
+            arrays.append(normal(batch.column(field.name), field.type))
+        except pa.ArrowException as error:
+            raise DataError(
+                f"a value does not fit the type {field.type}: {error}", file=file, row=start, column=field.name
+            ) from error
+    return pa.RecordBatch.from_arrays(arrays, names=schema.names)
+
+
+class ArrowSource(_Streamed):
+    """A PyArrow table in memory, and what pandas, Polars and NumPy data become."""
+
+    def __init__(self, table: pa.Table, name: str) -> None:
+        check_names(table.column_names, name)
+        if table.num_rows == 0:
+            raise DataError("there are no rows", file=name)
+        chunks = max(column.num_chunks for column in table.columns)
+        self._table = table.combine_chunks() if chunks > 1 + table.num_rows // 10_000 else table
+        self.name = name
+        self.rows = table.num_rows
+        self.schema, self.notes = normal_schema(table.schema)
+        for i, field in enumerate(self.schema):
+            if table.schema.field(field.name).type == pa.uint64() and _overflows(table.column(field.name)):
+                self.schema = self.schema.set(i, pa.field(field.name, pa.string()))
+
+    def _read(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        yield from self._table.select(columns).to_batches(max_chunksize=rows)
+
+    def sample(self, columns: Sequence[str], rows: int) -> pa.Table:
+        schema = self.select(columns)
+        chosen = self._table.select(list(columns)).take(pa.array(even_rows(self._table.num_rows, rows)))
+        return table_of([normal_batch(batch, schema, self.name, 0) for batch in chosen.to_batches()], schema)
+
+
+class DatasetSource(_Streamed):
+    """A PyArrow dataset."""
+
+    def __init__(self, dataset: ds.Dataset) -> None:
+        self.name = f"pyarrow.dataset of {dataset.files[0]}" if getattr(dataset, "files", None) else "pyarrow.dataset"
+        check_names(dataset.schema.names, self.name)
+        self._dataset = dataset
+        self.rows = dataset.count_rows()
+        if self.rows == 0:
+            raise DataError("there are no rows", file=self.name)
+        self.schema, self.notes = normal_schema(dataset.schema)
+
+    def _read(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        yield from self._dataset.to_batches(columns=columns, batch_size=rows, fragment_readahead=1, batch_readahead=4)
+
+    def fingerprint(self) -> str:
+        paths = [Path(path) for path in getattr(self._dataset, "files", [])]
+        local = bool(paths) and all(path.is_file() for path in paths)
+        return fingerprint.of_files(paths) if local else super().fingerprint()
+
+
+class LazySource(_Streamed):
+    """A Polars LazyFrame, run anew for each pass."""
+
+    def __init__(self, frame: pl.LazyFrame) -> None:
+        self.name = "polars.LazyFrame"
+        self._frame = frame
+        fields = frame.head(0).collect().to_arrow().schema
+        check_names(fields.names, self.name)
+        self.schema, self.notes = normal_schema(fields)
+        self.rows = int(frame.select(pl.len()).collect().item())
+        if self.rows == 0:
+            raise DataError("there are no rows", file=self.name)
+
+    def _read(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        for frame in self._frame.select(columns).collect_batches(chunk_size=rows, maintain_order=True):
+            yield from frame.to_arrow().to_batches(max_chunksize=rows)
+
+
+class LogSource(_Streamed):
+    """Anything that streams itself: an object with `name`, `rows`, `schema` and `batches(columns, rows)`."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+        self.name = log.name
+        self.rows = log.rows
+        self.schema, self.notes = normal_schema(log.schema)
+
+    def _read(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        yield from self._log.batches(columns, rows)
+
+    def fingerprint(self) -> str:
+        if hasattr(self._log, "fingerprint"):
+            return str(self._log.fingerprint())
+        first = next(iter(self.batches(self.schema.names, 16_384)), None)
+        return fingerprint.of_batches([] if first is None else [first], self.name, self.rows)
+
+
+class LabelledSource(Source):
+    """A source with one more column, held in memory: the target given as `y`."""
+
+    def __init__(self, source: Source, name: str, values: pa.Array) -> None:
+        if name in source.schema.names:
+            raise DataError(
+                "`y` was given, but the data has a column of the target's name", file=source.name, column=name
+            )
+        rows = source.count()
+        if len(values) != rows:
+            raise DataError(f"`y` must have a value for each of the {rows} rows, got {len(values)}", file=source.name)
+        self._source = source
+        self._labels = ArrowSource(pa.table([values], [name]), "y")
+        self.name, self.rows, self.notes = source.name, rows, {**source.notes, **self._labels.notes}
+        self.schema = pa.schema([*source.schema, *self._labels.schema])
+
+    def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
+        fields = self.select(columns)
+        own = self._labels.schema.names
+        rest = [name for name in columns if name not in own]
+        if not rest:
+            yield from self._labels.batches(columns, rows)
+            return
+        labels = next(self._labels.batches(own, len(self._labels._table))).column(0)
+        start = 0
+        for batch in self._source.batches(rest, rows):
+            part = {name: batch.column(name) for name in rest} | {own[0]: labels.slice(start, batch.num_rows)}
+            yield pa.RecordBatch.from_arrays([part[name] for name in fields.names], names=fields.names)
+            start += batch.num_rows
+
+    def fingerprint(self) -> str:
+        return f"{self._source.fingerprint()}-{self._labels.fingerprint()}"
+
+    def line(self, row: int) -> int:
+        return self._source.line(row)
+
+    def read_as_text(self, name: str) -> bool:
+        if not self._source.read_as_text(name):
+            return False
+        self.schema = pa.schema([*self._source.schema, *self._labels.schema])
+        return True
+
+
+def from_columns(columns: Mapping[Any, Any], kind: str) -> ArrowSource:
+    """Returns the source of named columns of equal length.
+
+    Raises:
+        DataError: If lengths differ or a column cannot be read.
+    """
+    check_names([str(name) for name in columns], kind)
+    arrays = {str(name): to_arrow(values, str(name), kind) for name, values in columns.items()}
+    lengths = {name: len(array) for name, array in arrays.items()}
+    first, rows = next(iter(lengths.items()))
+    for name, length in lengths.items():
+        if length != rows:
+            raise DataError(
+                f"all columns must be of equal length; {first!r} has {rows} rows, this one {length}",
+                file=kind,
+                column=name,
+            )
+    return ArrowSource(pa.table(arrays), kind)
+
+
+def from_pandas(frame: Any) -> ArrowSource:
+    """Returns the source of a pandas frame; its index is not read."""
+    kind = "pandas.DataFrame"
+    names = [str(name) for name in frame.columns]
+    check_names(names, kind)
+    return ArrowSource(pa.table({name: to_arrow(frame.iloc[:, i], name, kind) for i, name in enumerate(names)}), kind)
+
+
+def to_arrow(values: Any, name: str, kind: str) -> Any:
+    """Returns a column of any library as an Arrow array.
+
+    Raises:
+        DataError: If it is not one-dimensional, or holds values of different types.
+    """
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values
+    if isinstance(values, pl.Series):
+        return values.to_arrow()
+    dtype = getattr(values, "dtype", None)
+    if dtype is None and not isinstance(values, list | tuple):
+        values = np.asarray(values)
+    if getattr(values, "ndim", 1) != 1:
+        raise DataError(f"a column must have one dimension, got shape {values.shape}", file=kind, column=name)
+    if isinstance(values, list | tuple) or dtype == object:
+        values = list(values)
+        _check_one_type(values, name, kind)
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"the column cannot be read: {error}", file=kind, column=name) from error
+
+
+def _check_one_type(values: Sequence[Any], name: str, kind: str) -> None:
+    kinds = {cls: _word(cls) for cls in set(map(type, values))}
+    words = {word for cls, word in kinds.items() if word is not None and not issubclass(cls, float)}
+    if len(words) + (float in kinds or np.float64 in kinds) < 2:
+        return
+    first: tuple[int, str, Any] | None = None
+    for row, value in enumerate(values):
+        word = kinds[type(value)]
+        if word is None or (isinstance(value, float) and np.isnan(value)):
+            continue
+        if first is None:
+            first = row, word, value
+        elif word != first[1]:
+            raise DataError(
+                f"the column has mixed types: {value!r} is {word}, but {first[2]!r} in row {first[0]} is {first[1]}; "
+                "a column must hold values of one type",
+                file=kind,
+                row=row,
+                column=name,
+            )
+
+
+def _word(cls: type) -> str | None:
+    if cls.__name__ in _MISSING:
+        return None
+    if issubclass(cls, Number | np.generic | Decimal) and not issubclass(cls, np.str_ | np.bytes_ | np.datetime64):
+        return "a number"
+    if issubclass(cls, str | bytes):
+        return "text"
+    return "a list" if issubclass(cls, list | tuple | np.ndarray) else f"a {cls.__name__}"
+
+
+def _overflows(column: pa.ChunkedArray) -> bool:
+    largest = pc.max(column).as_py()
+    return largest is not None and largest > np.iinfo(np.int64).max

@@ -1,0 +1,131 @@
+"""Parquet: a file, or a folder of files read as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from autorec.data import fingerprint
+from autorec.data.arrow_types import is_text, normal_schema
+from autorec.data.frames import normal_batch
+from autorec.data.source import BLOCK, Source, check_names, table_of
+from autorec.errors import DataError
+
+_SUFFIXES = (".parquet", ".pq")
+_SPREAD = 8  # with fewer row groups, a sample reads through them all
+
+
+class ParquetSource(Source):
+    """Parquet files, read row group by row group; text columns arrive as dictionaries.
+
+    Args:
+        path: A file, or a folder; a folder's files (also in subfolders) are read in the order of their names, those
+            whose name starts with `.` or `_` are left out.
+
+    Raises:
+        DataError: If there is no file, a file is not whole, or two files differ in their columns.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._paths = _files(path)
+        first = _metadata(self._paths[0])
+        fields = first.schema.to_arrow_schema()
+        check_names(fields.names, str(self._paths[0]))
+        self._groups = [(self._paths[0], first)]
+        for other in self._paths[1:]:
+            found = _metadata(other)
+            _check_equal(fields, found.schema.to_arrow_schema(), self._paths[0], other)
+            self._groups.append((other, found))
+        self.rows = sum(found.num_rows for _, found in self._groups)
+        if self.rows == 0:
+            raise DataError("there are no rows", file=path)
+        self.schema, self.notes = normal_schema(fields)
+        self._text = [field.name for field in fields if is_text(field.type)]
+        for i, field in enumerate(self.schema):
+            if fields.field(field.name).type == pa.uint64() and self._may_overflow(field.name):
+                self.schema = self.schema.set(i, pa.field(field.name, pa.string()))
+
+    def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
+        schema = self.select(columns)
+        start = 0
+        for path, _ in self._groups:
+            for batch in self._read(path, schema, rows, start):
+                start += batch.num_rows
+                yield batch
+
+    def sample(self, columns: Sequence[str], rows: int) -> pa.Table:
+        groups = [(path, i) for path, found in self._groups for i in range(found.num_row_groups)]
+        if len(groups) < _SPREAD or (self.rows or 0) <= rows:
+            return super().sample(columns, rows)
+        schema = self.select(columns)
+        chosen = np.unique(np.linspace(0, len(groups) - 1, min(len(groups), 4 * _SPREAD)).astype(int))
+        size = max(rows // len(chosen), 1)
+        heads = [next(self._read(groups[i][0], schema, size, 0, [groups[i][1]]), None) for i in chosen]
+        return table_of([head for head in heads if head is not None], schema)
+
+    def fingerprint(self) -> str:
+        return fingerprint.of_files(self._paths)
+
+    def _read(
+        self, path: Path, schema: pa.Schema, rows: int, start: int, groups: list[int] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        text = [name for name in self._text if name in schema.names]
+        try:
+            with pq.ParquetFile(path, read_dictionary=text) as file:
+                for batch in file.iter_batches(rows, columns=schema.names, row_groups=groups):
+                    if batch.num_rows:
+                        yield normal_batch(batch, schema, str(path), start)
+                        start += batch.num_rows
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"the file is damaged: {error}", file=path, row=start) from error
+
+    def _may_overflow(self, name: str) -> bool:
+        for _, found in self._groups:
+            for i in range(found.num_row_groups):
+                group = found.row_group(i)
+                column = next(c for c in map(group.column, range(group.num_columns)) if c.path_in_schema == name)
+                if column.statistics is None or not column.statistics.has_min_max:
+                    return True
+                if column.statistics.max > np.iinfo(np.int64).max:
+                    return True
+        return False
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = [p for p in sorted(path.rglob("*")) if p.suffix in _SUFFIXES and p.is_file()]
+    found = [p for p in found if not any(part.startswith((".", "_")) for part in p.relative_to(path).parts)]
+    if not found:
+        raise DataError("the folder holds no .parquet file", file=path)
+    return found
+
+
+def _metadata(path: Path) -> pq.FileMetaData:
+    if path.stat().st_size == 0:
+        raise DataError("the file is empty", file=path)
+    try:
+        return pq.read_metadata(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"not a whole Parquet file (truncated, or of another format): {error}", file=path) from error
+
+
+def _check_equal(first: pa.Schema, other: pa.Schema, first_path: Path, path: Path) -> None:
+    for name in dict.fromkeys([*first.names, *other.names]):
+        for schema, where in ((first, first_path), (other, path)):
+            if name not in schema.names:
+                raise DataError(
+                    f"all files of a folder must have the same columns; {where} lacks it", file=path, column=name
+                )
+        if normal_schema([first.field(name)]) != normal_schema([other.field(name)]):
+            raise DataError(
+                f"all files of a folder must have the same types; {first_path} has {first.field(name).type}, "
+                f"this one {other.field(name).type}",
+                file=path,
+                column=name,
+            )

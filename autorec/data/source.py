@@ -1,0 +1,127 @@
+"""What every table becomes: a source that streams record batches."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from autorec.errors import DataError, nearest
+
+BLOCK = 65_536
+
+
+class Source(ABC):
+    """A table that is read in batches and never held whole by its readers.
+
+    Column types are normal: `int64` (also booleans), `float64`, `string`, `timestamp("us")`, lists of `int64` or
+    `string`, and `null` for a column without any value (its batches hold missing strings). String columns may arrive
+    as dictionaries of strings. An empty string, a null and a NaN are missing values.
+
+    Attributes:
+        name: File or kind of object, for messages.
+        schema: Names and types of the columns that can be read. A field with the metadata `kind: categorical` was
+            declared a category by its maker.
+        rows: Number of rows, or None if it takes a pass to know.
+        notes: Column -> what its reader should know, also for columns that cannot be read.
+    """
+
+    name: str
+    schema: pa.Schema
+    rows: int | None
+    notes: Mapping[str, str] = {}
+
+    @abstractmethod
+    def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
+        """Streams some columns, in this order, in batches of at most `rows` rows.
+
+        Raises:
+            DataError: If a column is absent, or the data cannot be read.
+        """
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Returns a text that depends on the content alone."""
+
+    def sample(self, columns: Sequence[str], rows: int) -> pa.Table:
+        """Returns at most `rows` rows drawn evenly from the whole source, in its order; the same in every call."""
+        total = self.count()
+        chosen = even_rows(total, rows)
+        pieces, start = [], 0
+        for batch in self.batches(columns):
+            low, high = np.searchsorted(chosen, (start, start + batch.num_rows))
+            if high > low:
+                pieces.append(batch if total <= rows else batch.take(pa.array(chosen[low:high] - start)))
+            start += batch.num_rows
+        return table_of(pieces, self.select(columns))
+
+    def count(self) -> int:
+        """Returns the number of rows, reading one column if it is not known."""
+        if self.rows is not None:
+            return self.rows
+        return sum(batch.num_rows for batch in self.batches(self.schema.names[:1]))
+
+    def line(self, row: int) -> int:
+        """Returns how a message names the row with this number: for a text file the line, counted from 1."""
+        return row
+
+    def read_as_text(self, name: str) -> bool:
+        """Reads a column as it is written from now on; returns whether this source can (text files can)."""
+        return False
+
+    def select(self, columns: Sequence[str]) -> pa.Schema:
+        """Returns the fields of some columns.
+
+        Raises:
+            DataError: If a column is absent or its type cannot be read.
+        """
+        for name in columns:
+            if name not in self.schema.names:
+                reason = self.notes.get(name) or f"the column is absent; the data has {self.schema.names}"
+                hint = "" if name in self.notes else nearest(name, self.schema.names)
+                raise DataError(f"{reason}. {hint}".rstrip(), file=self.name, column=name)
+        return pa.schema([self.schema.field(name) for name in columns])
+
+
+def even_rows(total: int, rows: int) -> np.ndarray:
+    """Returns the sorted numbers of at most `rows` rows, one at a random place in each of equal stretches."""
+    if total <= rows:
+        return np.arange(total)
+    edges = np.linspace(0, total, rows + 1).astype(np.int64)
+    return edges[:-1] + (np.random.default_rng(0).random(rows) * np.diff(edges)).astype(np.int64)
+
+
+def table_of(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """Returns batches as a table without dictionaries."""
+    tables = [
+        pa.table(
+            [_plain(batch.column(i)) for i in range(batch.num_columns)],
+            names=schema.names,
+        )
+        for batch in batches
+    ]
+    empty = pa.table(
+        [pa.nulls(0, pa.string() if field.type == pa.null() else field.type) for field in schema], schema.names
+    )
+    return pa.concat_tables(tables) if tables else empty
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+
+def check_names(names: Sequence[str], file: str) -> None:
+    """Refuses a table with two columns of one name, or with no column.
+
+    Raises:
+        DataError: If it has.
+    """
+    if not names:
+        raise DataError("there is no column", file=file)
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise DataError("two columns have this name; names must be unique", file=file, column=name)
+        seen.add(name)

@@ -1,0 +1,148 @@
+"""CSV and TSV files, also gzipped, read block by block."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pc
+
+from autorec.data import fingerprint
+from autorec.data.source import BLOCK, Source, check_names
+from autorec.data.text_types import TextColumn, convert
+from autorec.errors import DataError
+
+_BLOCK_BYTES = 1 << 23
+_DELIMITERS = ",;\t|"
+
+
+class TextSource(Source):
+    """A CSV or TSV file with a header line.
+
+    The types come from a pass over the whole file (see `TextColumn`), so that no late row can contradict them. An
+    empty field is missing.
+
+    Args:
+        path: The file; `.tsv` is split at tabs, `.csv` at the delimiter its header shows.
+
+    Raises:
+        DataError: If the file is empty, has no header or no rows, or a line has another number of fields.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._path = path
+        self._quoted_lines = False
+        self._header = self._read_header()
+        names = [name.strip() for name in self._header]
+        check_names(names, self.name)
+        _check_is_header(names, self.name)
+        self._names = names
+        self.rows, learned = self._learn()
+        self.notes = {}
+        fields = []
+        for name, column in zip(names, learned):
+            kind, note = column.decide(self.name, name, self.line(0))
+            fields.append(pa.field(name, kind))
+            if note:
+                self.notes[name] = note
+        self.schema = pa.schema(fields)
+
+    def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
+        schema = self.select(columns)
+        for batch in self._cells(list(columns), lambda name: schema.field(name).type == pa.string()):
+            for start in range(0, batch.num_rows, rows):
+                part = batch.slice(start, rows)
+                arrays = [convert(part.column(i), field.type) for i, field in enumerate(schema)]
+                yield pa.RecordBatch.from_arrays(arrays, names=schema.names)
+
+    def fingerprint(self) -> str:
+        return fingerprint.of_files([self._path])
+
+    def line(self, row: int) -> int:
+        return row + 2
+
+    def read_as_text(self, name: str) -> bool:
+        index = self.schema.get_field_index(name)
+        if index < 0:
+            return False
+        self.schema = self.schema.set(index, pa.field(name, pa.string()))
+        return True
+
+    def _open(self) -> TextIO:
+        opener: Any = gzip.open if self._path.suffix == ".gz" else open
+        return opener(self._path, "rt", encoding="utf-8-sig", newline="")
+
+    def _read_header(self) -> list[str]:
+        try:
+            with self._open() as file:
+                line = file.readline()
+                self._delimiter = "\t" if ".tsv" in self._path.suffixes else max(_DELIMITERS, key=line.count)
+                file.seek(0)
+                header = next(csv.reader(file, delimiter=self._delimiter), [])
+        except (UnicodeDecodeError, EOFError, OSError) as error:
+            raise DataError(f"the file cannot be read as UTF-8 text: {error}", file=self._path) from error
+        if not any(cell.strip() for cell in header):
+            raise DataError("the file is empty; a header line and rows are needed", file=self._path)
+        return header
+
+    def _learn(self) -> tuple[int, list[TextColumn]]:
+        """Passes over the file; once more with line ends allowed in quoted fields if it does not parse without."""
+        for self._quoted_lines in (False, True):
+            learned, rows = [TextColumn() for _ in self._names], 0
+            try:
+                for batch in self._cells(self._names, lambda name: False):
+                    for column, cells in zip(learned, batch.columns):
+                        column.observe(pl.Series(pl.from_arrow(cells)), rows)
+                    rows += batch.num_rows
+                break
+            except DataError:
+                if self._quoted_lines:
+                    raise
+        if rows == 0:
+            raise DataError("there are no rows below the header", file=self._path)
+        return rows, learned
+
+    def _cells(self, columns: list[str], as_dictionary: Callable[[str], bool]) -> Iterator[pa.RecordBatch]:
+        """Streams cells as text, those of some columns as dictionaries."""
+        types = {n: pa.dictionary(pa.int32(), pa.string()) if as_dictionary(n) else pa.string() for n in columns}
+        try:
+            with pa.input_stream(self._path, compression="gzip" if self._path.suffix == ".gz" else None) as stream:
+                yield from pc.open_csv(
+                    stream,
+                    pc.ReadOptions(column_names=self._names, skip_rows=1, block_size=_BLOCK_BYTES),
+                    pc.ParseOptions(
+                        delimiter=self._delimiter,
+                        newlines_in_values=self._quoted_lines,
+                        ignore_empty_lines=len(self._names) > 1,
+                    ),
+                    pc.ConvertOptions(column_types=types, include_columns=columns),
+                )
+        except StopIteration:
+            return
+        except (pa.ArrowException, OSError) as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: Exception) -> DataError:
+        """Returns the error with the first line that has another number of fields than the header."""
+        try:
+            with self._open() as file:
+                reader = csv.reader(file, delimiter=self._delimiter)
+                for cells in reader:
+                    if cells and len(cells) != len(self._names):
+                        wanted = f"each line must have {len(self._names)} fields as the header has"
+                        return DataError(f"{wanted}, this one has {len(cells)}", file=self._path, row=reader.line_num)
+        except (UnicodeDecodeError, EOFError, OSError, csv.Error) as other:
+            error = other
+        return DataError(f"the file cannot be read: {error}", file=self._path)
+
+
+def _check_is_header(names: Sequence[str], file: str) -> None:
+    series = pl.Series(names).cast(pl.Float64, strict=False)
+    if series.null_count() == 0:
+        raise DataError(f"the first line must name the columns, got {list(names)[:5]}", file=file, row=1)

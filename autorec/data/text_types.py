@@ -1,0 +1,118 @@
+"""What the cells of a text column are: whole numbers, numbers, times or text."""
+
+from __future__ import annotations
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from autorec.data.arrow_types import TIME
+from autorec.data.columns import MISSING_INT, microseconds
+from autorec.errors import DataError
+
+MISSING_WORDS = ("NA", "N/A", "na", "n/a", "null", "NULL", "None", "none", "?", "-", "NaN", "nan", "NAN")
+_CODE = r"^\+|^-?0\d"  # a number would not be written like this
+_LONG = r"^-?\d+$"
+_DATE = r"^\d{4}-\d\d-\d\d"
+_RARE = 0.1
+
+
+class TextColumn:
+    """Learns the type of a column while its cells stream by.
+
+    A column is of numbers if every filled cell is one, or a word for a missing value. A column of fractions in which
+    at most one cell in ten is text has mixed types. Whole numbers with leading zeros, or too long for 64 bits, are
+    codes, that is text.
+    """
+
+    def __init__(self) -> None:
+        self.filled = self.whole = self.fractions = self.texts = 0
+        self.code = False
+        self.time: bool | None = None
+        self.first_text: tuple[int, str] | None = None
+
+    def observe(self, cells: pl.Series, start: int) -> None:
+        """Takes the next cells; the first of them stands in row `start`."""
+        if self.code or (self.texts > 1000 and self.texts > _RARE * self.filled):
+            self.filled += 1
+            return  # text, whatever comes
+        present = cells.str.len_bytes() > 0
+        filled = int(present.sum())
+        if filled == 0:
+            return
+        self.filled += filled
+        self._observe_times(cells, present)
+        stripped = cells.str.strip_chars()
+        whole = stripped.cast(pl.Int64, strict=False).is_not_null()
+        self.whole += int(whole.sum())
+        self.code = bool(stripped.filter(whole).str.contains(_CODE).any())
+        if int(whole.sum()) < filled:
+            self._observe_others(cells, stripped, present & ~whole, start)
+
+    def _observe_others(self, cells: pl.Series, stripped: pl.Series, mask: pl.Series, start: int) -> None:
+        rest = stripped.filter(mask)
+        numbers = rest.cast(pl.Float64, strict=False).is_not_null()
+        words = rest.is_in(list(MISSING_WORDS)) | (rest == "")
+        self.code |= bool(rest.filter(numbers).str.contains(_LONG).any())
+        self.fractions += int((numbers & ~words).sum())
+        text = ~numbers & ~words
+        if text.any() and self.first_text is None:
+            at = mask.arg_true().filter(text)[0]
+            self.first_text = start + int(at), cells[at]
+        self.texts += int(text.sum())
+
+    def _observe_times(self, cells: pl.Series, present: pl.Series) -> None:
+        if self.time is False:
+            return
+        shown = cells.filter(present)
+        self.time = bool(shown.str.contains(_DATE).all())
+        if self.time:
+            try:
+                microseconds(shown.to_arrow().cast(pa.string()), None)
+            except DataError:
+                self.time = False
+
+    def decide(self, file: str, name: str, line: int) -> tuple[pa.DataType, str | None]:
+        """Returns the type, and a note if text stands among numbers.
+
+        Args:
+            file: File, for the error.
+            name: Column, for the error.
+            line: Line of row 0.
+
+        Raises:
+            DataError: If text stands among fractions.
+        """
+        if self.filled == 0:
+            return pa.null(), None
+        if self.time:
+            return TIME, None
+        numbers = self.whole + self.fractions
+        if self.code or numbers == 0:
+            return pa.string(), None
+        if self.texts == 0:
+            return (pa.float64() if self.fractions else pa.int64()), None
+        row, cell = self.first_text or (0, "")
+        if self.fractions > self.whole and self.texts <= _RARE * self.filled:
+            raise DataError(
+                f"mixed types: {cell!r} stands in a column of numbers; a cell must hold a number or be empty",
+                file=file,
+                row=row + line,
+                column=name,
+            )
+        few = self.texts <= _RARE * self.filled
+        note = f"{self.texts} cells are text, the first {cell!r} in line {row + line}, the others numbers; read as text"
+        return pa.string(), note if few else None
+
+
+def convert(cells: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Returns text cells as a column of a type that `TextColumn.decide` gave."""
+    if kind == pa.string():
+        return cells
+    if kind == pa.null():
+        return pa.nulls(len(cells), pa.string())
+    if kind == TIME:
+        micros = pa.array(microseconds(cells, None))
+        return pc.if_else(pc.equal(micros, MISSING_INT), None, micros).cast(TIME)
+    series = pl.from_arrow(cells).str.strip_chars()  # type: ignore[union-attr]
+    return series.cast(pl.Int64 if kind == pa.int64() else pl.Float64, strict=False).to_arrow()
