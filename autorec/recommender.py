@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
 import time as clock
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 
-from autorec.config import seconds
+from autorec.config import SearchConfig, seconds
 from autorec.data.schema import Schema
 from autorec.errors import ConfigError
 from autorec.experiment import Experiment
+from autorec.export.folder import export
+from autorec.export.predictor import Predictor
+from autorec.loading import leaderboard, load_run
+from autorec.progress import ProgressPrinter
+from autorec.spaces.space import from_config
 from autorec.training.options import TrainOptions
 
 Progress = Callable[[dict[str, Any]], None]
@@ -82,7 +90,8 @@ class Recommender(BaseEstimator):
                 table, dict of arrays, or a NumPy matrix with `y`.
             y: The target's values, if `data` does not hold them.
             target: Name of the target column, or a list of names.
-            validation_data: Rows to validate on; None splits them off `data`.
+            validation_data: Rows to validate on, or a pair of them and their target's values; None splits them off
+                `data`.
             schema: A schema or the path of one; None infers it and says what it found.
             space: See the constructor; a value here wins.
             searcher: `"random"`, `"bayesian"`, `"hyperband"`, `"greedy"`, or a `keras_tuner.Oracle`.
@@ -122,18 +131,19 @@ class Recommender(BaseEstimator):
             options=options or self.options or TrainOptions(),
             searcher=searcher,
             callbacks=list(callbacks),
-            progress=_progress(progress),
+            emit=_emitter(progress),
             deadline=None if limit is None else start + limit,
+            begin=start,
         )
         experiment.prepare(
             data,
             y,
             schema=schema,
-            validation_data=validation_data,
+            validation=validation_data,
             arguments={
                 "target": target,
                 "roles": roles,
-                "max_trials": max_trials if max_trials or limit else 20,
+                "max_trials": 20 if max_trials is None and limit is None else max_trials,
                 "time_limit": limit,
                 "objective": objective,
                 "batch_size": batch_size,
@@ -161,3 +171,210 @@ class Recommender(BaseEstimator):
                 raise ConfigError(name, "left out of `fit`, which trains one model; see `search`", arguments[name])
         settings = {"baselines": False, "progress": False, **arguments}
         return self.search(data, y, searcher="greedy", max_trials=1, **settings)
+
+    # What was learned
+
+    @property
+    def predictor_(self) -> Predictor:
+        """The best model with its encoder; the refitted one after `refit=True`."""
+        if getattr(self, "_predictor", None) is None:
+            self._predictor: Predictor | None = load_run(self.directory_)
+        return self._predictor
+
+    @property
+    def directory_(self) -> Path:
+        """The run directory."""
+        found: Path | None = getattr(self, "_directory", None)
+        if found is None:
+            raise NotFittedError(f"This {type(self).__name__} has learned nothing yet: call `search` or `fit` first.")
+        return found
+
+    @property
+    def schema_(self) -> Schema:
+        """The schema of the rows."""
+        return self.predictor_.schema
+
+    def leaderboard(self) -> Any:
+        """Returns a Polars frame with a row for each trial and baseline, the best first.
+
+        Columns: rank, trial (its number) or the baseline's name, kind, status, score, the validation metrics,
+        fidelity where it is not full, best_epoch, seconds, parameters, values (JSON), error (the cause of a failed
+        one). Only trials at one fidelity are ranked among each other; baselines stand beside them unranked.
+        """
+        return leaderboard(self.directory_)
+
+    def predict(self, data: Any) -> Any:
+        """Returns a probability (a rating) for each row, float32; a dict by target where there are several.
+
+        Args:
+            data: Rows in any form that `search` takes; the targets' columns are not needed.
+
+        Raises:
+            DataError: If a column is absent or of another type.
+        """
+        return self.predictor_.predict(data)
+
+    def evaluate(self, data: Any, y: Any = None) -> dict[str, float]:
+        """Returns the metrics on labelled rows; only data that is named here is ever looked at.
+
+        For clicks `auc`, `log_loss`, `ece`, and `gauc` where the schema names a group or user; for ratings `mse`,
+        `rmse`, `mae`. Several targets have their name in front: `like_auc`.
+
+        Raises:
+            DataError: If a column is absent or of another type.
+        """
+        return self.predictor_.evaluate(data, y)
+
+    def model(self, trial: int | None = None) -> Any:
+        """Returns the Keras model of a trial, by default the best: encoded rows in, a logit for each target out.
+
+        Raises:
+            ConfigError: If the trial's files are not kept.
+        """
+        return (self.predictor_ if trial is None else load_run(self.directory_, trial)).model
+
+    def export(self, folder: str | Path, trial: int | None = None) -> Path:
+        """Writes a folder with model, encoder, SavedModel and card; see `autorec.load`.
+
+        Args:
+            folder: A new or empty folder, or an earlier export, which is replaced.
+            trial: Number of the trial, by default the best.
+
+        Raises:
+            ConfigError: If the folder holds something else, or the trial's files are not kept.
+        """
+        return export(folder, self.predictor_ if trial is None else load_run(self.directory_, trial))
+
+    def _run_directory(self, directory: str | Path | None) -> Path:
+        given = directory if directory is not None else self.directory
+        if given is not None:
+            return Path(given)
+        # It goes when this object and the predictor do.
+        self._temporary = tempfile.TemporaryDirectory(prefix="autorec-")
+        return Path(self._temporary.name) / "run"
+
+    def _adopt(self, experiment: Experiment) -> Self:
+        self._directory = experiment.directory
+        self._predictor = None
+        self.n_features_in_ = len(experiment.schema)
+        self.feature_names_in_ = np.array(experiment.schema.names, dtype=object)
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return getattr(self, "_directory", None) is not None
+
+
+class CTRRecommender(Recommender):
+    """Learns the probability of a click, a like or any other target of 0 and 1.
+
+    Arguments as of `Recommender`.
+
+    Example:
+        >>> rec = CTRRecommender(directory="runs/clicks")
+        >>> rec.search("clicks.parquet", target="click", time_limit="10m")
+        >>> rec.evaluate("test.parquet")
+        {'auc': 0.79, 'log_loss': 0.41, 'ece': 0.01}
+        >>> rec.export("model/")
+    """
+
+    _task = "ctr"
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """The two classes, 0 and 1."""
+        return np.array([0, 1])
+
+    def predict_proba(self, data: Any) -> np.ndarray:
+        """Returns the probabilities of 0 and of 1, (rows, 2) float32, as scikit-learn's scorers want them.
+
+        Raises:
+            ConfigError: If there are several targets.
+        """
+        chance = self.predict(data)
+        if isinstance(chance, dict):
+            raise ConfigError("target", "one target for `predict_proba`", list(chance))
+        return np.stack([1 - chance, chance], axis=1)
+
+    def score(self, data: Any, y: Any = None) -> float:
+        """Returns the AUC, averaged over the targets."""
+        found = self.evaluate(data, y)
+        return float(np.mean([value for name, value in found.items() if name == "auc" or name.endswith("_auc")]))
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import ClassifierTags
+
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "classifier"
+        tags.classifier_tags = ClassifierTags(multi_class=False)
+        tags.target_tags.required = False
+        return tags
+
+
+class RatingRecommender(Recommender):
+    """Learns a rating, or any other number, by its mean.
+
+    Arguments as of `Recommender`.
+
+    Example:
+        >>> rec = RatingRecommender(space="mf").fit(ratings, target="rating", user="user", item="item")
+        >>> rec.evaluate(test)
+        {'mse': 0.88, 'rmse': 0.94, 'mae': 0.74}
+    """
+
+    _task = "rating"
+
+    def score(self, data: Any, y: Any = None) -> float:
+        """Returns the root mean squared error with a minus, averaged over the targets: more is better."""
+        found = self.evaluate(data, y)
+        return -float(np.mean([value for name, value in found.items() if name == "rmse" or name.endswith("_rmse")]))
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import RegressorTags
+
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "regressor"
+        tags.regressor_tags = RegressorTags()
+        tags.target_tags.required = False
+        return tags
+
+
+def search_from_config(
+    config: SearchConfig, *, directory: str | Path, data: Any = None, progress: bool | Progress = True
+) -> Recommender:
+    """Repeats the search that a run's `config.json` describes.
+
+    Args:
+        config: The configuration.
+        directory: Run directory; that of the run itself resumes it.
+        data: Rows to learn from; None takes the path that the configuration names.
+        progress: As in `Recommender.search`.
+
+    Raises:
+        ConfigError: If the run was not made from a path, or with objects that a file cannot hold.
+    """
+    source = config.data if data is None else data
+    if data is None and not Path(config.data).exists():
+        raise ConfigError(
+            "data", "the path of the rows; the run was made from", config.data, "Name it beside --config."
+        )
+    if config.validation is not None and not Path(config.validation).exists():
+        raise ConfigError("validation_data", "the path of a file that is there", config.validation)
+    kind = CTRRecommender if config.task == "ctr" else RatingRecommender
+    recommender = kind(from_config(config.space), directory=directory, options=TrainOptions.from_dict(config.options))
+    taken = ("task", "data", "target", "validation", "roles", "space", "options", "fraction")
+    rest = {name: value for name, value in config.to_dict().items() if name not in taken}
+    return recommender.search(
+        source,
+        target=config.target if len(config.target) > 1 else config.target[0],
+        validation_data=config.validation,
+        validation_fraction=config.fraction,
+        progress=progress,
+        **config.roles,
+        **rest,
+    )
+
+
+def _emitter(progress: bool | Progress) -> Progress:
+    if callable(progress):
+        return progress
+    return ProgressPrinter() if progress else lambda event: None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import keras_tuner as kt
 from autorec.spaces.space import build
 from autorec.training.options import TrainOptions
 from autorec.training.trainer import train
@@ -83,9 +84,7 @@ class TrialTrainer:
             clear()
 
     def _train(self, job: Job) -> dict[str, Any]:
-        keras.utils.set_random_seed(job.seed)
-        options = self.options.tune(job.hp)
-        model = build(self.space, job.hp, self.layout)
+        model, options = self._build(job.hp, job.seed)
         result = train(
             model,
             [self.train],
@@ -111,6 +110,38 @@ class TrialTrainer:
             "parameters": model.count_params(),
             "cut": cut,
         }
+
+    def _build(self, hp: Any, seed: int) -> tuple[Any, TrainOptions]:
+        keras.utils.set_random_seed(seed)
+        options = self.options.tune(hp)
+        return build(self.space, hp, self.layout), options
+
+    def refit(self, row: Mapping[str, Any], deadline: float | None = None) -> Any:
+        """Trains a finished trial once more, on training and validation rows, for as many epochs as its best one.
+
+        Args:
+            row: A row of `Run.trials`.
+            deadline: `time.monotonic()` at which to end, or None.
+
+        Returns:
+            The Keras model, without its optimizer.
+        """
+        hp = kt.HyperParameters()
+        hp.values = dict(row["values"])
+        model, options = self._build(hp, row["seed"])
+        train(
+            model,
+            [self.train, self.validation],
+            None,
+            layout=self.layout,
+            options=options,
+            batch_size=self.batch_size,
+            epochs=row["best_epoch"],
+            seed=row["seed"],
+            deadline=deadline,
+            objective=self.objective,
+        )
+        return without_optimizer(model)
 
     def _progress(self, job: Job) -> list[Any]:
         if self.emit is None:

@@ -1,0 +1,128 @@
+"""Loads what a search or an export left on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from autorec.data.cache import Cache
+from autorec.errors import ConfigError, DataError
+from autorec.export import folder as exported
+from autorec.export.predictor import Predictor
+from autorec.run import Run
+
+MODEL = "model.keras"
+
+
+def load(path: str | Path) -> Predictor:
+    """Returns the predictor of an exported folder, or of the best model of a run directory.
+
+    Raises:
+        DataError: If it is neither.
+
+    Example:
+        >>> autorec.load("model/").predict(frame)
+    """
+    path = Path(path)
+    if (path / exported.CARD).exists():
+        return exported.load(path)
+    if (path / "journal.jsonl").exists():
+        return load_run(path)
+    raise DataError(f"neither an exported folder ({exported.CARD}) nor a run directory (journal.jsonl)", file=path)
+
+
+def load_run(directory: str | Path, trial: int | None = None) -> Predictor:
+    """Returns the predictor of a trial of a run.
+
+    Args:
+        directory: Run directory.
+        trial: Its number; None takes the best, refitted if it was.
+
+    Raises:
+        ConfigError: If the trial is not there or its files are not kept.
+    """
+    import keras
+
+    import autorec.blocks
+    import autorec.training  # noqa: F401  (registers what models hold)
+
+    run = Run(directory, read_only=True)
+    row = _row(run, trial)
+    folder = run.trial_directory(row["number"])
+    refitted = trial is None and any(event["number"] == row["number"] for event in run.events("refit"))
+    path = (run.directory / "refit" if refitted else folder) / MODEL
+    if not path.exists():
+        kept = sorted(int(item.name) for item in (run.directory / "trials").glob("[0-9]*"))
+        raise ConfigError("trial", f"one whose files are kept: {kept}", trial)
+    model = keras.saving.load_model(path, compile=False)
+    cache = Cache.open(run.directory / "cache")
+    return Predictor(model, cache.encoder, _card(run, row, cache, refitted))
+
+
+def _row(run: Run, trial: int | None) -> dict[str, Any]:
+    rows = {row["number"]: row for row in run.trials() if row["status"] == "completed"}
+    best = run.best
+    if best is None:
+        raise ConfigError("directory", "a run with a trained trial", str(run.directory))
+    if trial is not None and trial not in rows:
+        raise ConfigError("trial", f"the number of a trained trial: {sorted(rows)}", trial)
+    return best if trial is None else rows[trial]
+
+
+def _card(run: Run, row: dict[str, Any], cache: Cache, refitted: bool) -> dict[str, Any]:
+    config = run.config or {}
+    return {
+        "task": config.get("task"),
+        "targets": cache.schema.targets,
+        "data": {
+            "source": config.get("data"),
+            "fingerprint": cache.fingerprint,
+            "training_rows": cache.train.rows,
+            "validation_rows": cache.validation.rows,
+        },
+        "trial": row["number"],
+        "metrics": row["metrics"],
+        "values": row["values"],
+        "parameters": row["parameters"],
+        "seed": row["seed"],
+        "search_seed": config.get("seed"),
+        "refitted": refitted,
+        "calibrated": False,
+    }
+
+
+def leaderboard(directory: str | Path) -> Any:
+    """Returns the leaderboard of a run as a Polars frame; see `Recommender.leaderboard`."""
+    import polars as pl
+
+    rows = Run(directory, read_only=True).leaderboard()
+    names = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
+    records = [_record(row, names) for row in rows]
+    texts = ("trial", "kind", "status", "fidelity", "values", "error")
+    whole = ("rank", "best_epoch", "parameters")
+    columns = ["rank", "trial", "kind", "status", "score", *names, "fidelity", "best_epoch", "seconds", "parameters"]
+    kinds = {
+        name: pl.String if name in texts else pl.Int64 if name in whole else pl.Float64
+        for name in (*columns, "values", "error")
+    }
+    return pl.DataFrame(records, schema=kinds)
+
+
+def _record(row: dict[str, Any], metrics: list[str]) -> dict[str, Any]:
+    fidelity = ", ".join(f"{name} {value}" for name, value in row["fidelity"].items())
+    error = row["error"]
+    return {
+        "rank": row["rank"],
+        "trial": str(row["number"]) if row["name"] is None else row["name"],
+        "kind": row["kind"],
+        "status": row["status"] + (" (cut)" if row["cut"] else ""),
+        "score": row["score"],
+        **{name: row["metrics"].get(name) for name in metrics},
+        "fidelity": fidelity or None,
+        "best_epoch": row["best_epoch"],
+        "seconds": row["seconds"],
+        "parameters": row["parameters"],
+        "values": json.dumps(row["values"]) if row["values"] else None,
+        "error": None if error is None else str(error).strip().splitlines()[0],
+    }
