@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
-from autorec.data.cache import Part
+from autorec.data.cache import Part, rows_of
 from autorec.data.lists import Lists
 from autorec.data.order import windowed_order
 
@@ -41,7 +41,7 @@ def batches(
         shuffle: Whether each epoch has an order of its own.
         seed: Seed of the orders.
         epochs: Number of epochs.
-        rows: Use only this many rows of the first part, evenly spread; None uses all.
+        rows: Use only this many of the parts' rows, evenly spread; None uses all.
     """
     reader = _Reader(parts, groups, batch_size, shuffle, seed, rows)
     signature = reader.signature(len(targets))
@@ -59,7 +59,7 @@ def batches(
         return (x, y, arrays[-1]) if reader.weighted else (x, y)
 
     dataset = tf.data.Dataset.range(epochs * reader.steps)
-    return dataset.map(lambda index: arrange(*load(index)), deterministic=True).prefetch(4)
+    return dataset.map(lambda index: arrange(*load(index))).prefetch(4)
 
 
 class _Reader:
@@ -128,15 +128,15 @@ class _Reader:
             if (owner == i).any()
         ]
         back = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
-        return [_stack(columns)[back] for columns in zip(*pieces)]
+        return [np.take(_stack(columns), back, axis=0) for columns in zip(*pieces)]
 
     def _take_part(self, part: Part, rows: Any) -> list[np.ndarray]:
         found = part.take(rows, self.groups)
         arrays = [found[group] for group in self.groups]
-        arrays.append(np.asarray(part.labels[rows]))
+        arrays.append(rows_of(part.labels, rows))
         if self.weighted:
             ones = np.ones(len(arrays[-1]), np.float32)
-            arrays.append(ones if part.weights is None else np.asarray(part.weights[rows]))
+            arrays.append(ones if part.weights is None else rows_of(part.weights, rows))
         return arrays
 
 

@@ -16,8 +16,8 @@ class Lists:
 
     def take(self, rows: np.ndarray | slice) -> np.ndarray:
         """Returns the rows as (rows, longest) int32, padded with 0 behind the values."""
-        starts, stops = self.offsets[:-1][rows], self.offsets[1:][rows]
-        lengths = stops - starts
+        starts = self.offsets[:-1][rows]
+        lengths = self.offsets[1:][rows] - starts
         width = max(int(lengths.max(initial=0)), 1)
         steps = np.arange(width)
         inside = steps < lengths[:, None]

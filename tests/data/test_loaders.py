@@ -14,7 +14,7 @@ import pytest
 
 from autorec.data.loaders import avazu, criteo, frappe, movielens_1m, movielens_100k
 from autorec.data.loaders.avazu import COLUMNS
-from autorec.data.loaders.text import TextSource
+from autorec.data.loaders.line_source import LineSource
 from autorec.errors import ConfigError, DataError
 
 FLAGS = "|".join("1" if i in (3, 4, 5) else "0" for i in range(19))
@@ -162,13 +162,13 @@ def test_batches_of_every_size_hold_all_rows_in_order(criteo_file: Path, rows: i
 def test_test_fraction_holds_back_the_last_rows(criteo_file: Path) -> None:
     data = criteo(criteo_file, test_fraction=0.25)
     assert data.test is not None
-    assert (data.train.rows, data.test.rows) == (8, 2)
+    assert (data.train.count(), data.test.count()) == (8, 2)
     assert data.train.frame()["I1"].to_list() + data.test.frame()["I1"].to_list() == list(range(10))
 
 
 def test_a_file_without_a_last_newline_counts_all_rows(criteo_file: Path) -> None:
     criteo_file.write_text(criteo_file.read_text().rstrip("\n")[:-1] + "\tzz")
-    assert criteo(criteo_file).train.rows == len(criteo(criteo_file).train.frame()) == 10
+    assert criteo(criteo_file).train.count() == len(criteo(criteo_file).train.frame()) == 10
 
 
 def test_a_fingerprint_tells_files_and_slices_apart(criteo_file: Path) -> None:
@@ -209,7 +209,7 @@ def test_avazu_reads_the_hour_as_a_time_and_leaves_the_id_out(tmp_path: Path) ->
     frame = data.train.frame()
     assert frame["hour"].to_list() == [datetime(2014, 10, 21, 0), datetime(2014, 10, 21, 23)]
     assert "id" not in frame.columns
-    assert data.train.rows == 2
+    assert data.train.count() == 2
     assert data.schema.time == "hour"
     assert data.schema["hour"].kind == "time"
     assert set(data.schema.columns) == set(frame.columns)
@@ -271,8 +271,8 @@ def test_reading_does_not_take_more_memory_for_a_longer_file(tmp_path: Path) -> 
 
 
 def test_an_unknown_column_is_named(criteo_file: Path) -> None:
-    source: TextSource = criteo(criteo_file).train
-    with pytest.raises(ConfigError, match="columns"):
+    source: LineSource = criteo(criteo_file).train
+    with pytest.raises(DataError, match="the column is absent"):
         list(source.batches(["C27"]))
 
 
@@ -304,7 +304,7 @@ def test_the_real_criteo_rows_have_the_known_label_mean(real_data: Path) -> None
 def test_the_real_avazu_rows_have_the_known_counts(real_data: Path) -> None:
     data = avazu(real_data / "avazu-10k" / "train-10k.csv.gz", test_fraction=0.2)
     assert data.test is not None
-    assert (data.train.rows, data.test.rows) == (8000, 1999)
+    assert (data.train.count(), data.test.count()) == (8000, 1999)
     both = pl.concat([data.train.frame(), data.test.frame()])
     assert both["click"].sum() == 1706
     assert both["device_ip"].n_unique() == 7302

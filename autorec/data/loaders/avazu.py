@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from autorec.data.loaders.dataset import Dataset
 from autorec.data.loaders.files import find, locate
-from autorec.data.loaders.text import TextSource
+from autorec.data.loaders.line_source import LineSource
 from autorec.data.schema import Feature, Schema
 from autorec.errors import ConfigError
 
@@ -62,7 +62,7 @@ def avazu(
     file = place if place.is_file() else find(place, ["train", "train.csv"])
     text = {"id", "hour", *_TEXT}
     fields = {name: pa.string() if name in text else pa.int64() for name in COLUMNS}
-    source = TextSource(
+    source = LineSource(
         file,
         fields,
         ",",

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from autorec.data.loaders.dataset import Dataset
 from autorec.data.loaders.files import find, locate
-from autorec.data.loaders.text import TextSource
+from autorec.data.loaders.line_source import LineSource
 from autorec.data.schema import Feature, Schema
 
 ADDRESS = "https://go.criteo.net/criteo-research-kaggle-display-advertising-challenge-dataset.tar.gz"
@@ -45,7 +45,7 @@ def criteo(
     place = locate(path, ADDRESS, sha256=sha256, cache=cache)
     file = place if place.is_file() else find(place, ["train.txt"])
     fields = {"label": pa.int64(), **dict.fromkeys(NUMBERS, pa.int64()), **dict.fromkeys(CATEGORIES, pa.string())}
-    source = TextSource(file, fields, "\t", required=("label",))
+    source = LineSource(file, fields, "\t", required=("label",))
     train, test = (source, None) if test_fraction is None else source.split(test_fraction)
     features = [Feature(name, "numeric", "int") for name in NUMBERS]
     features += [Feature(name, "categorical") for name in CATEGORIES]

@@ -13,7 +13,7 @@ class Dataset:
     """A public data set, ready for a recommender.
 
     Args:
-        train: Training rows: a Polars frame, or a `TextSource` that streams a file too large for memory.
+        train: Training rows: a Polars frame, or a `LineSource` that streams a file too large for memory.
         test: Test rows of the same form; None where there is no test part.
         validation: Validation rows of the same form; None where the publisher ships none.
         schema: Kinds and roles of the columns, as the format's description gives them.

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from autorec.data.loaders.dataset import Dataset
 from autorec.data.loaders.files import find, locate
-from autorec.data.loaders.text import TextSource
+from autorec.data.loaders.line_source import LineSource
 from autorec.data.schema import Feature, Schema
 from autorec.errors import unknown_name
 
@@ -79,7 +79,7 @@ def _file(path: str | Path | None, part: str, cache: str | Path | None) -> Path:
 
 
 def _read(file: Path) -> pl.DataFrame:
-    source = TextSource(
+    source = LineSource(
         file,
         {"used": pa.int64(), **dict.fromkeys(FIELDS, pa.string())},
         " ",

@@ -7,7 +7,6 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +15,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from autorec.errors import ConfigError, DataError, unknown_name
+from autorec.data import fingerprint
+from autorec.data.source import BLOCK, Source
+from autorec.errors import ConfigError, DataError
 
-_BLOCK = 1 << 20
-_EDGE = 1 << 20
+_BLOCK_BYTES = 1 << 20
+_LINE = 1 << 16
 Convert = Callable[[pa.Array], pa.Array]
 
 
-@dataclass(frozen=True)
-class TextSource:
-    """The rows of a separated text file, plain or gzip, read in batches and never held whole.
+@dataclass(eq=False)
+class LineSource(Source):
+    """The rows of a separated text file of a known format, plain or gzip, read in batches and never held whole.
 
     Args:
         path: The file.
-        columns: Name and type of each field, in the file's order; an empty field is missing.
+        fields: Name and type of each field, in the file's order; an empty field is missing.
         separator: What stands between fields; with more than one character the file is read whole.
-        header: Whether the first line holds the columns' names, which must then be these.
+        header: Whether the first line holds the fields' names, which must then be these.
         encoding: Text encoding.
-        dropped: Columns that are not handed on.
-        converted: Column -> its type when handed on, and the function that makes it; what that cannot read it turns
+        dropped: Fields that are not handed on.
+        converted: Field -> its type when handed on, and the function that makes it; what that cannot read it turns
             into null.
-        required: Columns in which a missing value is an error.
+        required: Fields in which a missing value is an error.
         start: First row of the slice.
         stop: Row behind the last one; None for the end of the file.
 
@@ -45,7 +46,7 @@ class TextSource:
     """
 
     path: Path
-    columns: Mapping[str, pa.DataType]
+    fields: Mapping[str, pa.DataType]
     separator: str
     header: bool = False
     encoding: str = "utf8"
@@ -55,62 +56,55 @@ class TextSource:
     start: int = 0
     stop: int | None = None
 
-    @property
-    def name(self) -> str:
-        """What the rows are called in messages."""
-        return str(self.path)
+    def __post_init__(self) -> None:
+        self.name = str(self.path)
+        self.rows = None if self.stop is None else self.stop - self.start
+        kept = {name: kind for name, kind in self.fields.items() if name not in self.dropped}
+        self.schema = pa.schema({name: self.converted.get(name, (kind,))[0] for name, kind in kept.items()})
 
-    @property
-    def schema(self) -> pa.Schema:
-        """Names and Arrow types of the columns."""
-        kept = {name: kind for name, kind in self.columns.items() if name not in self.dropped}
-        return pa.schema({name: self.converted[name][0] if name in self.converted else kept[name] for name in kept})
+    def count(self) -> int:
+        """Returns the number of rows; the first call counts the file's lines."""
+        if self.rows is None:
+            self.rows = max(self._lines() - self.header - self.start, 0)
+        return self.rows
 
-    @cached_property
-    def rows(self) -> int:
-        """Number of rows; the first call counts the file's lines."""
-        stop = self._lines() - self.header if self.stop is None else self.stop
-        return max(stop - self.start, 0)
+    def line(self, row: int) -> int:
+        return self.start + row + 1 + self.header
 
-    def slice(self, start: int, stop: int) -> TextSource:
-        """Returns rows `start` to `stop` (not included) as a source of the same file."""
-        if not 0 <= start < stop <= self.rows:
-            raise ConfigError("start, stop", f"a range of rows within 0 and {self.rows}", (start, stop))
+    def slice(self, start: int, stop: int) -> LineSource:
+        """Returns rows `start` to `stop` (not included) as a source of the same file.
+
+        Raises:
+            ConfigError: If the range is empty or not within the rows.
+        """
+        if not 0 <= start < stop <= self.count():
+            raise ConfigError("start, stop", f"a range of rows within 0 and {self.count()}", (start, stop))
         return replace(self, start=self.start + start, stop=self.start + stop)
 
-    def split(self, fraction: float) -> tuple[TextSource, TextSource]:
-        """Returns the earlier rows and the last `fraction` of the rows, rounded down."""
-        held = int(self.rows * fraction)
-        if not 0 < held < self.rows:
-            raise ConfigError("test_fraction", f"between 0 and 1, with some of the {self.rows} rows each", fraction)
-        return self.slice(0, self.rows - held), self.slice(self.rows - held, self.rows)
+    def split(self, fraction: float) -> tuple[LineSource, LineSource]:
+        """Returns the earlier rows and the last `fraction` of the rows, rounded down.
+
+        Raises:
+            ConfigError: If a side would be empty.
+        """
+        rows = self.count()
+        held = int(rows * fraction)
+        if not 0 < held < rows:
+            raise ConfigError("test_fraction", f"between 0 and 1, with some of the {rows} rows on each side", fraction)
+        return self.slice(0, rows - held), self.slice(rows - held, rows)
 
     def fingerprint(self) -> str:
-        """Returns a digest of the format, the slice, and the file's size, beginning and end."""
-        digest = hashlib.sha256(f"{self.schema} {self.start} {self.stop} {self.path.stat().st_size}".encode())
-        with self.path.open("rb") as file:
-            digest.update(file.read(_EDGE))
-            file.seek(max(self.path.stat().st_size - _EDGE, 0))
-            digest.update(file.read(_EDGE))
-        return digest.hexdigest()
+        mark = f"{self.schema} {self.start} {self.stop} {fingerprint.of_files([self.path])}"
+        return hashlib.blake2b(mark.encode(), digest_size=16).hexdigest()
 
     def frame(self) -> pl.DataFrame:
         """Returns all rows as a Polars frame."""
         frame = pl.from_arrow(pa.Table.from_batches(self.batches(), schema=self.schema))
         return frame if isinstance(frame, pl.DataFrame) else frame.to_frame()
 
-    def batches(self, columns: Sequence[str] | None = None, rows: int = 65_536) -> Iterator[pa.RecordBatch]:
-        """Streams the rows.
-
-        Args:
-            columns: Columns to keep, in this order; None for all.
-            rows: Rows of a batch; only the last may have fewer.
-        """
+    def batches(self, columns: Sequence[str] | None = None, rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
         names = self.schema.names if columns is None else list(columns)
-        for name in names:
-            if name not in self.schema.names:
-                raise unknown_name("columns", name, self.schema.names)
-        schema = pa.schema([self.schema.field(name) for name in names])
+        schema = self.select(names)
         held = pa.Table.from_batches([], schema=schema)
         for batch in self._read(names):
             held = pa.concat_tables([held, pa.Table.from_batches([batch], schema=schema)])
@@ -160,9 +154,9 @@ class TextSource:
                     stream,
                     csv.ReadOptions(
                         use_threads=False,  # as quick, and it counts the lines for messages
-                        block_size=_BLOCK,
+                        block_size=_BLOCK_BYTES,
                         skip_rows=self._check_header(),
-                        column_names=list(self.columns),
+                        column_names=list(self.fields),
                         encoding=self.encoding,
                     ),
                     csv.ParseOptions(
@@ -172,7 +166,7 @@ class TextSource:
                         ignore_empty_lines=False,
                     ),
                     csv.ConvertOptions(
-                        column_types=dict(self.columns),
+                        column_types=dict(self.fields),
                         null_values=[""],
                         strings_can_be_null=True,
                         include_columns=list(names),
@@ -195,9 +189,9 @@ class TextSource:
         if not self.header:
             return 0
         with pa.input_stream(str(self.path), compression="detect") as stream:
-            line = io.BufferedReader(io.BytesIO(stream.read(_EDGE))).readline()
+            line = io.BufferedReader(io.BytesIO(stream.read(_LINE))).readline()
         found = line.decode(self.encoding, "replace").rstrip("\r\n").split(self.separator)
-        for expected, received in zip([*self.columns, None], [*found, None]):
+        for expected, received in zip([*self.fields, None], [*found, None]):
             if expected != received:
                 raise DataError(f"expected the column {expected!r}, got {received!r}", file=self.path, row=1)
         return 1
@@ -210,13 +204,13 @@ class TextSource:
             reason if row or column else f"the file is not of the format: {reason}",
             file=self.path,
             row=int(row.group(1)) if row else None,
-            column=list(self.columns)[int(column.group(1))] if column else None,
+            column=list(self.fields)[int(column.group(1))] if column else None,
         )
 
     def _lines(self) -> int:
         lines, last = 0, b"\n"
         with pa.input_stream(str(self.path), compression="detect") as stream:
-            while chunk := stream.read(_BLOCK):
+            while chunk := stream.read(_BLOCK_BYTES):
                 lines += chunk.count(b"\n")
                 last = chunk[-1:]
         return lines + (last != b"\n")

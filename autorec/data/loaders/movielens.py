@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from autorec.data.loaders.dataset import Dataset
 from autorec.data.loaders.files import find, locate
-from autorec.data.loaders.text import TextSource
+from autorec.data.loaders.line_source import LineSource
 from autorec.data.schema import Feature, Schema
 from autorec.errors import unknown_name
 
@@ -130,19 +130,19 @@ def _check(as_: str, genres: str) -> None:
 
 def _users_100k(file: Path) -> pl.DataFrame:
     text = dict.fromkeys(("gender", "occupation", "zip"), pa.string())
-    return TextSource(file, {"user": pa.int64(), "age": pa.int64(), **text}, "|", required=("user",)).frame()
+    return LineSource(file, {"user": pa.int64(), "age": pa.int64(), **text}, "|", required=("user",)).frame()
 
 
 def _users_1m(file: Path) -> pl.DataFrame:
     codes = {"age": pa.int64(), "occupation": pa.int64()}
     fields = {"user": pa.int64(), "gender": pa.string(), **codes, "zip": pa.string()}
-    return TextSource(file, fields, "::", required=("user",)).frame()
+    return LineSource(file, fields, "::", required=("user",)).frame()
 
 
 def _items_100k(file: Path) -> pl.DataFrame:
     text = dict.fromkeys(("title", "date", "video_date", "address"), pa.string())
     fields = {"item": pa.int64(), **text, **dict.fromkeys(GENRES, pa.int64())}
-    frame = TextSource(file, fields, "|", encoding="latin1", required=("item", *GENRES)).frame()
+    frame = LineSource(file, fields, "|", encoding="latin1", required=("item", *GENRES)).frame()
     flags = [pl.when(pl.col(name) == 1).then(pl.lit(name)) for name in GENRES]
     return frame.select(
         "item",
@@ -153,7 +153,7 @@ def _items_100k(file: Path) -> pl.DataFrame:
 
 def _items_1m(file: Path) -> pl.DataFrame:
     fields = {"item": pa.int64(), "title": pa.string(), "genres": pa.string()}
-    frame = TextSource(file, fields, "::", encoding="latin1", required=("item",)).frame()
+    frame = LineSource(file, fields, "::", encoding="latin1", required=("item",)).frame()
     return frame.select(
         "item",
         pl.col("title").str.extract(r"\((\d{4})\)\s*$").cast(pl.Int64).alias("year"),
@@ -169,7 +169,7 @@ def _genre_columns(items: pl.DataFrame, genres: str) -> pl.DataFrame:
 
 
 def _joined(file: Path, separator: str, users: pl.DataFrame, items: pl.DataFrame, as_: str) -> pl.DataFrame:
-    ratings = TextSource(file, _RATINGS, separator, required=tuple(_RATINGS)).frame()
+    ratings = LineSource(file, _RATINGS, separator, required=tuple(_RATINGS)).frame()
     frame = ratings.join(users, on="user", how="left", maintain_order="left")
     frame = frame.join(items, on="item", how="left", maintain_order="left")
     frame = frame.with_columns(pl.from_epoch("time", time_unit="s").cast(pl.Datetime("us")))
