@@ -71,7 +71,7 @@ class Block(keras.layers.Layer):
         return config | {argument: getattr(self, argument) for argument in _arguments(type(self))}
 
 
-def _arguments(cls: type) -> list[str]:
+def _arguments(cls: Any) -> list[str]:
     if cls.__init__ is keras.layers.Layer.__init__:
         return []
     parameters = inspect.signature(cls.__init__).parameters.values()

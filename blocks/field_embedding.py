@@ -142,6 +142,11 @@ class FieldEmbedding(Block):
         places = ops.where(ids >= limits, UNKNOWN, ids) + offsets
         return ops.cast(ops.take(self.table, places, axis=0), self.compute_dtype)
 
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the shape of each input with `dim` behind it, in the same structure."""
+        shapes = [(*shape, self.dim) for shape in as_list(input_shape)]
+        return shapes if as_list(input_shape) == list(input_shape) else shapes[0]
+
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, without the vectors that the table started from."""
         return {**super().get_config(), "initial": None}

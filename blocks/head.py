@@ -41,6 +41,7 @@ class Head(Block):
 
     def build(self, tensors_shape: Any = None, offsets_shape: Any = None) -> None:
         """Makes the weights; without tensors, the biases only."""
+        self._shapes = {"tensors_shape": tensors_shape, "offsets_shape": offsets_shape}
         count = len(self.targets)
         width = vector_width(tensors_shape) if tensors_shape else 0
         offsets = as_list(offsets_shape) if offsets_shape else []
@@ -55,6 +56,10 @@ class Head(Block):
         )
         self.bias = self.add_weight(name="bias", shape=(count,), initializer=self._start, dtype="float32")
         self.built = True
+
+    def get_build_config(self) -> dict[str, Any]:
+        """Returns the shapes by name: without tensors, Keras would take the offsets' for theirs."""
+        return {"shapes_dict": dict(self._shapes)}
 
     def _start(self, shape: Any, dtype: Any = None) -> Any:
         return ops.convert_to_tensor(self.start(), dtype)

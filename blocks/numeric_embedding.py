@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from autorec.blocks.base import Block
+from autorec.blocks.base import Block, Shape
 from autorec.blocks.hyperparameters import Choice, Hyperparameter
 from autorec.errors import ConfigError, unknown_name
 
@@ -117,6 +117,10 @@ class NumericEmbedding(Block):
             return encoded * kernel[:, 0] + bias
         fields = ops.einsum("bws,wsd->bwd", encoded, kernel) + bias
         return ops.relu(fields) if self.kind == "periodic" else fields
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        """Returns (batch, width, dim)."""
+        return (*input_shape, self.dim)
 
     def _encode(self, x: Any) -> Any:
         if self.kind == "piecewise":

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from autorec.blocks.base import Block
+from autorec.blocks.base import Block, Shape
 from autorec.blocks.hyperparameters import Choice, Hyperparameter
 from autorec.errors import unknown_name
 
@@ -48,10 +48,15 @@ class Pooling(Block):
         values, ids = inputs
         present = ops.expand_dims(ids > 0, -1)  # (batch, length, 1)
         if self.mode == "max":
-            largest = ops.max(ops.where(present, values, float("-inf")), axis=1)
+            lowest = float("-inf")
+            largest = ops.max(ops.where(present, values, lowest), axis=1, initial=lowest)
             return ops.where(ops.any(present, axis=1), largest, 0.0)
         total = ops.sum(ops.where(present, values, 0.0), axis=1)
         if self.mode == "sum":
             return total
         count = ops.sum(ops.cast(present, values.dtype), axis=1)
         return total / ops.maximum(count, 1.0)
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        """Returns (batch, dim)."""
+        return (input_shape[0][0], input_shape[0][2])

@@ -70,6 +70,9 @@ class IdFields:
         cap: Most ids of a table; rarer ones share the row of unknown values. None keeps all.
         pooling: `mean`, `sum` or `max` over a list's values.
         columns: Names of the id columns to read; None reads them all, and the lists.
+
+    Attributes:
+        names: The fields' column names: ids, then lists, in the order of the layout.
     """
 
     def __init__(
@@ -88,7 +91,9 @@ class IdFields:
         self.extra = extra
         self.cap = cap
         self.pooling = pooling
-        self.names: list[str] = []
+        self.names = [column.name for column in layout.ids if columns is None or column.name in columns]
+        self.names += [item.name for item in layout.lists] if columns is None else []
+        self._found: list[str] = []
         self._vectors: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         tables = tables_of(layout, columns)
         for table in tables if own_widths else ():
@@ -99,7 +104,7 @@ class IdFields:
         self._own = [table for table in tables if table not in self._common]
 
     def __call__(self, read: Callable[[str], Any]) -> Any:
-        """Returns (batch, fields, dim + extra), and sets `names` to the fields' column names.
+        """Returns (batch, fields, dim + extra), in the order of `names`.
 
         Args:
             read: Function of a group's key that returns its input.
@@ -108,20 +113,24 @@ class IdFields:
         for table in self._own:
             project = keras.layers.Dense(self.dim + self.extra, use_bias=False)
             parts += [project(part) for part in self._lookup([table], table.width or self.dim, read)]
-        return parts[0] if len(parts) == 1 else keras.layers.Concatenate(axis=1)(parts)
+        fields = parts[0] if len(parts) == 1 else keras.layers.Concatenate(axis=1)(parts)
+        if self._found == self.names:
+            return fields
+        return keras.ops.take(fields, [self._found.index(name) for name in self.names], axis=1)
 
     def _lookup(self, tables: list[Table], width: int, read: Callable[[str], Any]) -> list[Any]:
         """Returns the fields of some tables: (batch, columns, width) for ids, (batch, 1, width) for each list."""
         owner = {position: number for number, table in enumerate(tables) for position in table.ids}
         positions = sorted(owner)
         lists = [(number, item) for number, table in enumerate(tables) for item in table.lists]
+        lists.sort(key=lambda pair: self.layout.lists.index(pair[1]))
         layer = FieldEmbedding(
             sizes=[table.size for table in tables],
             dim=width,
             columns=[owner[position] for position in positions],
             lists=[number for number, _ in lists],
             caps=None if self.cap is None else [self.cap] * len(tables),
-            initial=self._initial(tables, width),
+            initial=self._initial(tables),
         )
         bags = [read(item.group) for _, item in lists]
         found = layer([*self._ids(positions, read), *bags] if bags or not positions else self._ids(positions, read)[0])
@@ -129,8 +138,13 @@ class IdFields:
         fields = found[:1] if positions else []
         for values, ids in zip(found[len(fields) :], bags):
             fields.append(keras.layers.Reshape((1, width))(Pooling(mode=self.pooling)([values, ids])))
-        self.names += [*(self.layout.ids[position].name for position in positions), *(item.name for _, item in lists)]
+        self._found += [*(self.layout.ids[position].name for position in positions), *(item.name for _, item in lists)]
         return fields
+
+    def _initial(self, tables: list[Table]) -> list[tuple[np.ndarray, np.ndarray] | None] | None:
+        """Returns the pretrained ids and vectors of each table, None for one without; None if there are none at all."""
+        found = [self._vectors.get(table.name) for table in tables]
+        return None if all(pair is None for pair in found) else found
 
     def _ids(self, positions: list[int], read: Callable[[str], Any]) -> list[Any]:
         if not positions:

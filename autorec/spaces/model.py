@@ -58,7 +58,7 @@ def _check_schema(schema: Schema) -> None:
 def ctr_model(inputs: Mapping[str, Any], outputs: Any, offsets: Sequence[Any] = ()) -> keras.Model:
     """Returns a model of clicks: a logit for each target.
 
-    `logit = w . [outputs] + b + sum offsets`
+    `logit = w . [outputs] + b + sum offsets`, where b starts from the logit of the target's mean.
 
     Args:
         inputs: The inputs that the model reads, by group.
@@ -72,7 +72,8 @@ def ctr_model(inputs: Mapping[str, Any], outputs: Any, offsets: Sequence[Any] = 
         ConfigError: Outside of a build, or if a target is not binary.
     """
     targets = _targets("binary", "ctr_model")
-    return _model(inputs, ClickHead([target.name for target in targets]), outputs, offsets)
+    head = ClickHead([target.name for target in targets], priors={target.name: target.mean for target in targets})
+    return _model(inputs, head, outputs, offsets)
 
 
 def rating_model(inputs: Mapping[str, Any], outputs: Any, offsets: Sequence[Any] = ()) -> keras.Model:
