@@ -34,16 +34,8 @@ def normal_type(kind: pa.DataType) -> pa.DataType | None:
 def is_text(kind: pa.DataType) -> bool:
     """Returns whether values of a type are read as text."""
     types = pa.types
-    return any(
-        check(kind)
-        for check in (
-            types.is_string,
-            types.is_large_string,
-            types.is_string_view,
-            types.is_binary,
-            types.is_large_binary,
-        )
-    )
+    text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    return text or types.is_binary(kind) or types.is_large_binary(kind)
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -108,10 +100,8 @@ def _list(array: pa.Array, kind: pa.DataType) -> pa.Array:
     element = kind.value_type
     if pa.types.is_dictionary(array.type.value_type):
         lists = array.cast(pa.list_(array.type.value_type))
+        ends = pc.cumulative_sum(pc.list_value_length(lists).fill_null(0)).cast(pa.int32())
+        offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
         flat = pc.list_flatten(lists).dictionary_decode()
-        lengths = pc.list_value_length(lists)
-        offsets = pa.concat_arrays(
-            [pa.array([0], pa.int64()), pc.cumulative_sum(lengths.fill_null(0)).cast(pa.int64())]
-        )
-        array = pa.ListArray.from_arrays(offsets.cast(pa.int32()), flat, mask=lists.is_null())
+        array = pa.ListArray.from_arrays(offsets, flat, mask=lists.is_null())
     return array.cast(pa.list_(element))

@@ -226,7 +226,7 @@ def to_arrow(values: Any, name: str, kind: str) -> Any:
         values = np.asarray(values)
     if getattr(values, "ndim", 1) != 1:
         raise DataError(f"a column must have one dimension, got shape {values.shape}", file=kind, column=name)
-    if isinstance(values, list | tuple) or dtype == object:
+    if isinstance(values, list | tuple) or dtype == np.dtype(object):
         values = list(values)
         _check_one_type(values, name, kind)
     try:

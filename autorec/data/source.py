@@ -95,16 +95,9 @@ def even_rows(total: int, rows: int) -> np.ndarray:
 
 def table_of(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
     """Returns batches as a table without dictionaries."""
-    tables = [
-        pa.table(
-            [_plain(batch.column(i)) for i in range(batch.num_columns)],
-            names=schema.names,
-        )
-        for batch in batches
-    ]
-    empty = pa.table(
-        [pa.nulls(0, pa.string() if field.type == pa.null() else field.type) for field in schema], schema.names
-    )
+    tables = [pa.table([_plain(column) for column in batch.columns], names=schema.names) for batch in batches]
+    types = [pa.string() if field.type == pa.null() else field.type for field in schema]
+    empty = pa.table([pa.nulls(0, kind) for kind in types], names=schema.names)
     return pa.concat_tables(tables) if tables else empty
 
 

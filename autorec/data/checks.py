@@ -1,0 +1,213 @@
+"""Checks of data against a schema, before anything is trained or predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from autorec.data import columns
+from autorec.data.arrow_types import TIME
+from autorec.data.schema import Feature, Schema
+from autorec.data.source import Source
+from autorec.errors import DataError, nearest, unknown_name
+
+TASKS = ("ctr", "rating")
+_NUMBERS = (pa.int64(), pa.float64())
+_WORDS = {pa.int64(): "whole numbers", pa.float64(): "numbers", pa.string(): "text", TIME: "times"}
+_SHOWN = 10
+
+
+def check_same_columns(schema: Schema, source: Source) -> None:
+    """Checks that a source has the schema's features in their types; reads no rows.
+
+    Whole numbers may stand where the schema has fractions, and a column without any value is of every type. Text
+    files are read as the schema says.
+
+    Raises:
+        DataError: If a column is absent or of another type.
+    """
+    for feature in schema:
+        if feature.name not in source.schema.names:
+            reason = source.notes.get(feature.name)
+            allowed = f"the schema expects {_expected(feature)}; the data has the columns {source.schema.names}"
+            hint = nearest(feature.name, source.schema.names)
+            message = reason or f"the column is absent; {allowed}. {hint}".rstrip()
+            raise DataError(message, file=source.name, column=feature.name)
+        _check_type(feature, source)
+
+
+def _check_type(feature: Feature, source: Source) -> None:
+    received = source.schema.field(feature.name).type
+    if received == pa.null() or _fits(feature, received):
+        return
+    if _reads_text(feature) and source.read_as_text(feature.name):
+        return
+    hint = ""
+    if feature.kind == "categorical" and feature.dtype == "string" and received == pa.int64():
+        hint = f"; make it text, or set schema[{feature.name!r}].dtype = 'int'"
+    raise DataError(
+        f"the schema expects {_expected(feature)}, got {_received(received)}{hint}",
+        file=source.name,
+        column=feature.name,
+    )
+
+
+def _reads_text(feature: Feature) -> bool:
+    return feature.separator is not None or (feature.kind == "categorical" and feature.dtype == "string")
+
+
+def _fits(feature: Feature, received: pa.DataType) -> bool:
+    if feature.kind == "time":
+        as_number = feature.dtype in ("int", "float") and received in _NUMBERS
+        return received in (TIME, pa.string()) or as_number
+    if feature.kind in ("bag", "sequence"):
+        if feature.separator is not None:
+            return received == pa.string()
+        return pa.types.is_list(received) and _fits(
+            Feature(feature.name, "categorical", feature.dtype), received.value_type
+        )
+    if feature.kind == "categorical" and feature.dtype == "string":
+        return received == pa.string()
+    return received in _NUMBERS
+
+
+def _expected(feature: Feature) -> str:
+    if feature.kind == "time":
+        return "times" if feature.dtype == "time" else f"Unix times in {feature.unit or 's'}"
+    if feature.separator is not None:
+        return f"text split at {feature.separator!r}"
+    values = {"string": "text", "int": "whole numbers"}.get(feature.dtype, "numbers")
+    return f"lists of {values}" if feature.kind in ("bag", "sequence") else values
+
+
+def _received(kind: pa.DataType) -> str:
+    return f"lists of {_received(kind.value_type)}" if pa.types.is_list(kind) else _WORDS.get(kind, str(kind))
+
+
+def check_targets(source: Source, schema: Schema, task: str, *, training: bool = True) -> None:
+    """Checks targets, weights and numeric features in one pass.
+
+    A label may be missing. For `ctr` the others must be 0 and 1 (or booleans), for `rating` finite numbers; both must
+    vary in training data. Weights must be finite and not negative, numeric features not infinite.
+
+    Args:
+        source: The rows.
+        schema: Names the columns.
+        task: `ctr` or `rating`.
+        training: Whether these are training rows, whose targets must vary.
+
+    Raises:
+        DataError: With file, row and column of the first value that cannot be used.
+    """
+    if task not in TASKS:
+        raise unknown_name("task", task, TASKS)
+    for name in schema.targets:
+        _check_target_type(source, name)
+    weights = [] if schema.weight is None else [schema.weight]
+    numbers = [feature.name for feature in schema if feature.kind == "numeric"]
+    tallies = {name: _Tally(task) for name in schema.targets}
+    total, start = 0.0, 0
+    for batch in source.batches(list(dict.fromkeys([*schema.targets, *weights, *numbers]))):
+        values = {name: columns.numbers(array) for name, array in zip(batch.schema.names, batch.columns)}
+        for name, tally in tallies.items():
+            _refuse(source, name, values[name], start, np.isinf, "a target must be finite")
+            tally.add(values[name], source, name, start)
+        for name in weights:
+            _refuse(source, name, values[name], start, _is_no_weight, "a weight must be a finite number, 0 or more")
+            total += float(values[name].sum())
+        for name in numbers:
+            _refuse(source, name, values[name], start, np.isinf, "a numeric feature must be finite or missing")
+        start += batch.num_rows
+    if start == 0:
+        raise DataError("there are no rows", file=source.name)
+    for name, tally in tallies.items():
+        tally.finish(source, name, training)
+    if weights and total == 0:
+        raise DataError("all weights are 0", file=source.name, column=weights[0])
+
+
+def _check_target_type(source: Source, name: str) -> None:
+    if name not in source.schema.names:
+        hint = nearest(name, source.schema.names)
+        message = f"missing target: the data has the columns {source.schema.names}. {hint}".rstrip()
+        raise DataError(message, file=source.name, column=name)
+    kind = source.schema.field(name).type
+    if kind == pa.null():
+        raise DataError("the target is missing in every row", file=source.name, column=name)
+    if kind not in _NUMBERS:
+        shown = ""
+        if kind == pa.string():
+            cells = source.sample([name], 1_000).column(0).drop_null().unique().to_pylist()[:3]
+            shown = f" such as {', '.join(map(repr, cells))}"
+        raise DataError(
+            f"a target must hold numbers (0 and 1, or a rating), got {_received(kind)}{shown}",
+            file=source.name,
+            column=name,
+        )
+
+
+def _is_no_weight(values: np.ndarray) -> np.ndarray:
+    return ~(np.isfinite(values) & (values >= 0))
+
+
+def _refuse(
+    source: Source,
+    name: str,
+    values: np.ndarray,
+    start: int,
+    test: Callable[[np.ndarray], np.ndarray],
+    allowed: str,
+) -> None:
+    bad = test(values)
+    if bad.any():
+        row = int(np.argmax(bad))
+        shown = f"{values[row]:g}"
+        raise DataError(f"{allowed}, got {shown}", file=source.name, row=source.line(start + row), column=name)
+
+
+@dataclass
+class _Tally:
+    """The distinct values of a target, as far as they matter."""
+
+    task: str
+    seen: set[float] = field(default_factory=set)
+
+    def add(self, values: np.ndarray, source: Source, name: str, start: int) -> None:
+        if self.task == "rating" and len(self.seen) > 1:
+            return
+        found = np.unique(values[~np.isnan(values)])
+        self.seen.update(found[:_SHOWN].tolist())
+        if self.task == "ctr" and not self.seen <= {0.0, 1.0}:
+            self._refuse_classes(source, name)
+
+    def _refuse_classes(self, source: Source, name: str) -> None:
+        """Collects the classes of the whole column for the message."""
+        for batch in source.batches([name]):
+            values = columns.numbers(batch.column(0))
+            self.seen.update(np.unique(values[np.isfinite(values)])[:_SHOWN].tolist())
+            if len(self.seen) > _SHOWN:
+                break
+        classes = sorted(self.seen)
+        shown = ", ".join(f"{value:g}" for value in classes[:_SHOWN]) + (", ..." if len(classes) > _SHOWN else "")
+        if len(classes) == 2:
+            hint = f" Turn {classes[0]:g} into 0 and {classes[1]:g} into 1."
+        else:
+            hint = " For ratings use RatingRecommender; for clicks choose the class that counts as 1."
+        raise DataError(
+            f"a click target must have the two classes 0 and 1, got {len(classes)} values: {shown}.{hint}",
+            file=source.name,
+            column=name,
+        )
+
+    def finish(self, source: Source, name: str, training: bool) -> None:
+        if not self.seen:
+            raise DataError("the target is missing in every row", file=source.name, column=name)
+        if training and len(self.seen) == 1:
+            raise DataError(
+                f"the target is constant: every labelled row has {min(self.seen):g}; there is nothing to learn",
+                file=source.name,
+                column=name,
+            )

@@ -1,0 +1,71 @@
+"""What columns of text and of lists are: times, delimited lists, numbers written as text, or categories."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+
+from autorec.data.columns import microseconds
+from autorec.data.name_hints import says_sequence
+from autorec.errors import DataError
+
+_SEPARATORS = ("|", "; ", ";", ", ", ",", " ")
+_DATE = r"^\d{4}-\d\d-\d\d"
+
+
+def is_time(cells: pl.Series) -> bool:
+    """Returns whether all cells are ISO 8601 dates or times."""
+    if not cells.str.contains(_DATE).all():
+        return False
+    try:
+        microseconds(cells.to_arrow().cast("string"), None)
+    except DataError:
+        return False
+    return True
+
+
+def is_numeric_text(cells: pl.Series) -> bool:
+    """Returns whether all cells are numbers and some have a fraction."""
+    return cells.cast(pl.Float64, strict=False).null_count() == 0 and bool(cells.str.contains(r"\d\.\d").any())
+
+
+def separator_of(cells: pl.Series) -> str | None:
+    """Returns what separates the values of a cell if cells are lists of values that come again in other cells."""
+    distinct = cells.unique(maintain_order=True)
+    for separator in _SEPARATORS:
+        if _splits(cells, distinct, separator):
+            return separator
+    return None
+
+
+def _splits(cells: pl.Series, distinct: pl.Series, separator: str) -> bool:
+    share = float(cells.str.contains(re.escape(separator)).mean() or 0.0)  # type: ignore[arg-type]
+    if share < (0.6 if separator == " " else 0.3):
+        return False
+    parts = distinct.str.split(separator).explode().str.strip_chars()
+    parts = parts.filter(parts != "")
+    combinations, values = len(distinct), parts.n_unique()
+    if _is_thousands(separator, parts):
+        return False
+    # Lists combine few values in many ways; names of two words do not.
+    enough = 3.0 if separator == " " else 1.5
+    return combinations >= 8 and combinations >= enough * values or (combinations < 8 and values < combinations)
+
+
+def _is_thousands(separator: str, parts: pl.Series) -> bool:
+    return separator == "," and bool(parts.str.contains(r"^\d{1,3}(\.\d+)?$").all())
+
+
+def list_kind(name: str, lists: pl.Series) -> str:
+    """Returns `sequence` for lists of things in the order in which they happened, else `bag`.
+
+    A name such as `history` says so; so does a value that stands twice in a list, which no bag of tags has.
+    """
+    if says_sequence(name):
+        return "sequence"
+    longer = lists.filter(lists.list.len() > 1)
+    if len(longer) == 0:
+        return "bag"
+    repeats = (longer.list.n_unique() < longer.list.len()).mean()
+    return "sequence" if float(repeats or 0.0) > 0.05 else "bag"  # type: ignore[arg-type]
