@@ -108,7 +108,7 @@ class PartWriter:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._files[name] = (self.folder / f"{name}.bin").open("wb")
             self._columns[name] = (array.dtype.str, array.shape[1] if array.ndim == 2 else 0)
-        self._files[name].write(memoryview(np.ascontiguousarray(array)).cast("B") if array.size else b"")
+        self._files[name].write(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
 
     def close(self) -> dict[str, Any]:
         """Closes the files; returns what `open_part` needs."""
@@ -133,15 +133,21 @@ def open_part(folder: Path, description: Mapping[str, Any]) -> Part:
         if name.endswith(".offsets"):
             group = name.removesuffix(".offsets")
             groups[group] = Lists(arrays[name], arrays[f"{group}.values"])
+            if groups[group].offsets[-1] != len(groups[group].values):
+                raise _damaged(folder / f"{group}.values.bin")
     labels = groups.pop("labels") if "labels" in groups else np.zeros((0, 1), np.float32)
     return Part(groups, labels, groups.pop("weights", None), groups.pop("users", None))
+
+
+def _damaged(path: Path) -> DataError:
+    return DataError("the cache file is absent or not as it was written; delete the cache to encode anew", file=path)
 
 
 def _map(path: Path, dtype: np.dtype[Any], columns: int, rows: int | None) -> np.ndarray:
     width = dtype.itemsize * max(columns, 1)
     size = path.stat().st_size if path.exists() else -1
     if size < 0 or size % width or (rows is not None and size != rows * width):
-        raise DataError("the cache file is absent or not as it was written; delete the cache to encode anew", file=path)
+        raise _damaged(path)
     shape = (size // width, columns) if columns else (size // width,)
     if size == 0:
         return np.zeros(shape, dtype)
@@ -173,7 +179,10 @@ class Cache:
         path = directory / META
         if not path.exists():
             raise DataError("not a finished cache", file=directory)
-        meta = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            meta = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise _damaged(path) from error
         if meta.get("format") != FORMAT:
             raise DataError(f"cache of format {meta.get('format')}, this version reads {FORMAT}", file=directory)
         return cls(directory, Encoder.load(directory / "encoder"), meta)

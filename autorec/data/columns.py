@@ -17,12 +17,16 @@ _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 DAY = 86_400_000_000  # microseconds
 
 
-def numbers(array: pa.Array) -> np.ndarray:
-    """Returns float64 values, NaN where missing."""
+def numbers(array: pa.Array, name: str | None = None) -> np.ndarray:
+    """Returns float64 values, NaN where missing.
+
+    Raises:
+        DataError: If a text is not a number; names the row and the column.
+    """
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if pa.types.is_string(array.type):
-        array = pc.cast(_blank_to_null(array), pa.float64())
+        array = _parsed(array, pa.float64(), "a number", name)
     values = array.cast(pa.float64(), safe=False) if array.type != pa.float64() else array
     if values.null_count:
         values = values.fill_null(float("nan"))
@@ -86,7 +90,7 @@ def keys(array: pa.Array, feature: Feature) -> pa.DictionaryArray:
 
 def _whole(array: pa.Array, feature: Feature) -> pa.Array:
     if pa.types.is_string(array.type):
-        array = pc.cast(_blank_to_null(array), pa.float64() if feature.dtype == "float" else pa.int64())
+        array = _parsed(array, pa.float64() if feature.dtype == "float" else pa.int64(), "a whole number", feature.name)
     if pa.types.is_floating(array.type):
         values = array.fill_null(float("nan")).to_numpy(zero_copy_only=False)
         present = np.isfinite(values)
@@ -103,6 +107,19 @@ def _whole(array: pa.Array, feature: Feature) -> pa.Array:
     return array if array.type == pa.int64() else array.cast(pa.int64())
 
 
+def _parsed(array: pa.Array, kind: pa.DataType, expected: str, name: str | None) -> pa.Array:
+    array = _blank_to_null(array)
+    try:
+        return pc.cast(array, kind)
+    except pa.ArrowInvalid:
+        for row, text in enumerate(array):
+            try:
+                pc.cast(text, kind)
+            except pa.ArrowInvalid:
+                raise DataError(f"expected {expected}, got {text.as_py()!r}", row=row, column=name) from None
+        raise
+
+
 def _blank_to_null(array: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(array, ""), None, array)
 
@@ -112,10 +129,13 @@ def flat_list(array: pa.Array, feature: Feature) -> tuple[np.ndarray, pa.Array]:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if not pa.types.is_list(array.type):
-        text = pl.from_arrow(array).fill_null("")  # type: ignore[union-attr]
+        text = pl.Series(pl.from_arrow(array)).fill_null("")
         split = text.str.split(feature.separator) if feature.separator else text.str.split(" ")
-        array = split.list.eval(pl.element().filter(pl.element() != "")).to_arrow().cast(pa.list_(pa.string()))
-    tail = pl.from_arrow(array).list.drop_nulls().list.tail(feature.max_length)  # type: ignore[union-attr]
+        array = split.to_arrow().cast(pa.list_(pa.string()))
+    lists: Any = pl.from_arrow(array)
+    if lists.dtype == pl.List(pl.String):
+        lists = lists.list.eval(pl.element().filter(pl.element() != ""))
+    tail = lists.list.drop_nulls().list.tail(feature.max_length)
     lengths = tail.list.len().fill_null(0).to_numpy().astype(np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     flat = tail.drop_nulls().explode(empty_as_null=False, keep_nulls=False).to_arrow()

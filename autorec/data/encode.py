@@ -132,7 +132,7 @@ class _Work:
     def _add(self, batch: pa.RecordBatch, held: np.ndarray) -> None:
         train = np.flatnonzero(~held)
         arrays = self._arrays(batch, train)
-        labels = np.stack([columns.numbers(column_of(batch, name)) for name in self.schema.targets], 1)
+        labels = np.stack([columns.numbers(column_of(batch, name), name) for name in self.schema.targets], 1)
         labels = labels.astype(np.float32)
         weights = None
         if self.schema.weight:
@@ -162,7 +162,7 @@ class _Work:
                 counter.add(codes[train])
                 ids.append(codes)
             elif feature.kind == "numeric":
-                numbers.append(columns.numbers(column))
+                numbers.append(columns.numbers(column, feature.name))
             elif feature.kind == "time":
                 micros = columns.microseconds(column, feature.unit)
                 self._note_latest(feature.name, micros[train])
@@ -217,7 +217,7 @@ class _Work:
     def _vocabularies(self) -> tuple[dict[str, Vocabulary], dict[str, np.ndarray]]:
         vocabularies, ids_of = {}, {}
         for name, counter in self.counts.items():
-            owner = self.schema[name] if name in self.schema else None
+            owner = next((feature for feature in self.schema if feature.name == name), None)
             if owner is None or owner.kind not in ("categorical", "bag", "sequence"):
                 raise ConfigError("vocabulary", f"the name of a categorical feature of {self.schema.names}", name)
             dtype = "string" if owner.dtype == "string" else "int"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from zipfile import BadZipFile
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from autorec.data import columns
@@ -118,7 +120,7 @@ class Encoder:
         at = 0
         for feature in self.schema:
             if feature.kind == "numeric":
-                out[:, at] = columns.numbers(column_of(batch, feature.name))
+                out[:, at] = columns.numbers(column_of(batch, feature.name), feature.name)
                 at += 1
             elif feature.kind == "time":
                 micros = columns.microseconds(column_of(batch, feature.name), feature.unit)
@@ -147,16 +149,28 @@ class Encoder:
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Reads what `save` wrote."""
+        """Reads what `save` wrote.
+
+        Raises:
+            DataError: If a file is absent or damaged.
+        """
         folder = Path(folder)
-        meta = json.loads((folder / "encoder.json").read_text(encoding="utf-8"))
+        meta = _read(lambda path: json.loads(path.read_text(encoding="utf-8")), folder / "encoder.json")
         return cls(
             schema=Schema.from_dict(meta["schema"]),
             layout=Layout.from_dict(meta["layout"]),
             vocabularies={
-                name: Vocabulary.load(folder / f"vocabulary_{i}.parquet") for i, name in enumerate(meta["vocabularies"])
+                name: _read(Vocabulary.load, folder / f"vocabulary_{i}.parquet")
+                for i, name in enumerate(meta["vocabularies"])
             },
-            statistics=[Table.load(folder / f"statistics_{i}.npz") for i in range(meta["statistics"])],
-            pairs=[Table.load(folder / f"pairs_{i}.npz") for i in range(meta["pairs"])],
+            statistics=[_read(Table.load, folder / f"statistics_{i}.npz") for i in range(meta["statistics"])],
+            pairs=[_read(Table.load, folder / f"pairs_{i}.npz") for i in range(meta["pairs"])],
             latest=meta["latest"],
         )
+
+
+def _read(load: Callable[[Path], Any], path: Path) -> Any:
+    try:
+        return load(path)
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, pl.exceptions.PolarsError) as error:
+        raise DataError(f"the encoder's file is absent or not as it was written: {error}", file=path) from error

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -60,7 +61,7 @@ class Table:
 
     def save(self, path: Path) -> None:
         """Writes the arrays as `.npz`."""
-        arrays = {"values": self.values, "default": self.default, "smoothing": np.array(self.smoothing)}
+        arrays: dict[str, Any] = {"values": self.values, "default": self.default, "smoothing": np.array(self.smoothing)}
         if self.keys is not None:
             arrays["keys"] = self.keys
         np.savez(path, sources=np.array(self.sources), size=np.array(self.size), **arrays)
@@ -71,7 +72,7 @@ class Table:
         with np.load(path, allow_pickle=False) as arrays:
             return cls(
                 tuple(str(name) for name in arrays["sources"]),
-                arrays["keys"] if "keys" in arrays else None,
+                arrays.get("keys"),
                 int(arrays["size"]),
                 arrays["values"],
                 arrays["default"],
@@ -102,6 +103,11 @@ class Problem:
     order: np.ndarray
     method: str
 
+    @cached_property
+    def complete(self) -> bool:
+        """Whether every row has every label."""
+        return not np.isnan(self.labels).any()
+
     @property
     def priors(self) -> np.ndarray:
         """Mean of each target over its labelled training rows."""
@@ -122,11 +128,16 @@ class Accumulator:
     """Sums of the targets and counts by key, over the rows seen so far.
 
     Rows without a label count for `count` but not for that target's rate.
+
+    Args:
+        size: Number of keys.
+        targets: Number of targets.
+        complete: Whether every row has every label, so that one count serves all.
     """
 
-    def __init__(self, size: int, targets: int) -> None:
+    def __init__(self, size: int, targets: int, complete: bool) -> None:
         self.count = np.zeros(size, np.int32)
-        self.labelled = np.zeros((targets, size), np.float32) if targets > 1 else None
+        self.labelled = None if complete else np.zeros((targets, size), np.int32)
         self.sums = np.zeros((targets, size), np.float64)
 
     def seen(self, target: int) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,7 +82,7 @@ class StatisticsColumns:
 
     def _columns(self, tables: Sequence[Table], mean: np.ndarray, std: np.ndarray) -> list[StatisticColumn]:
         targets = [target.name for target in self.encoder.layout.targets]
-        found = []
+        found: list[StatisticColumn] = []
         for table in tables:
             key = ", ".join(table.sources)
             for target in (*targets, None):
@@ -103,4 +105,18 @@ class StatisticsColumns:
     def _new(self, part: str, group: str, width: int) -> np.ndarray:
         self.description[part]["files"][group] = ["<f4", width]
         shape = (self.description[part]["rows"], width)
-        return np.memmap(self.folder / part / f"{group}.bin", np.float32, "w+", shape=shape)
+        path = self.folder / part / f"{group}.bin"
+        with path.open("wb") as file:
+            _reserve(file.fileno(), 4 * width * shape[0])
+        return np.memmap(path, np.float32, "r+", shape=shape)
+
+
+def _reserve(file: int, size: int) -> None:
+    """Gives an open file its size, with room on the disk: to write to a map without would end the process."""
+    os.truncate(file, size)
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file, 0, size)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise

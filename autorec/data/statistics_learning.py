@@ -44,6 +44,8 @@ class Key:
         """Returns where each row's key stands in the table, -1 for a pair that has no row of its own."""
         if self.keys is None:
             return ids[:, self.columns[0]]
+        if len(self.keys) == 0:
+            return np.full(len(ids), -1)
         wanted = joint_keys([ids[:, column] for column in self.columns], self.size)
         where = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
         return np.where(self.keys[where] == wanted, where, -1)
@@ -86,8 +88,9 @@ def _make_keys(
     for columns in wanted:
         sources = tuple(names[column] for column in columns)
         table = found.get(columns)
-        length = sizes[columns[0]] if table is None else len(table)
-        keys.append(Key(sources, columns, sizes[columns[-1]], table, Accumulator(length, targets), [10.0] * targets))
+        length = sizes[columns[0]] if table is None else max(len(table), 1)
+        sums = Accumulator(length, targets, problem.complete)
+        keys.append(Key(sources, columns, sizes[columns[-1]], table, sums, [10.0] * targets))
     return keys
 
 
@@ -124,7 +127,7 @@ def _tune(problem: Problem, keys: Sequence[Key]) -> None:
     head = Problem(problem.read, problem.labels, problem.binary, problem.order[:TUNING], "ordered")
     priors = problem.priors
     losses = np.zeros((len(keys), len(priors), len(SMOOTHING)))
-    sums = [Accumulator(len(key.sums.count), len(priors)) for key in keys]
+    sums = [Accumulator(len(key.sums.count), len(priors), problem.complete) for key in keys]
     for _, ids, labels in head.blocks():
         for i, key in enumerate(keys):
             positions = key.positions(ids)
@@ -162,7 +165,7 @@ def _ordered(problem: Problem, key: Key, positions: np.ndarray, labels: np.ndarr
     for target, binary in enumerate(problem.binary):
         number, total = _earlier(key.sums, positions, labels, target)
         out[:, target] = smoothed(total, number, priors[target], key.smoothing[target], binary)
-    if labels.shape[1] > 1 or np.isnan(labels).any():
+    if not problem.complete:
         number, _ = before(positions, np.zeros(len(positions)))
         number = np.where(positions >= 0, number + key.sums.count[np.maximum(positions, 0)], 0.0)
     out[:, -1] = np.log1p(number)
@@ -172,7 +175,7 @@ def _ordered(problem: Problem, key: Key, positions: np.ndarray, labels: np.ndarr
 
 def _folds(problem: Problem, keys: Sequence[Key], write: Write) -> None:
     targets = problem.labels.shape[1]
-    parts = [Accumulator(len(key.sums.count) * FOLDS, targets) for key in keys]
+    parts = [Accumulator(len(key.sums.count) * FOLDS, targets, problem.complete) for key in keys]
     start = 0
     for rows, ids, labels in problem.blocks():
         fold = np.arange(start, start + len(rows)) % FOLDS

@@ -64,6 +64,8 @@ class Counts:
         # The mapping from text to code lives as long as some series of this type does.
         self._alive = pl.Series(["\0"], dtype=self._categories)
         self._counts = np.zeros(1024, np.int64)
+        self._first = np.zeros(1024, np.int64)  # the counted row in which each value came first
+        self._counted = 0
         self._size = 1
         self._last: tuple[pa.Array, np.ndarray] | None = None
 
@@ -84,13 +86,21 @@ class Counts:
         """Counts codes of training rows."""
         found = np.bincount(codes, minlength=self._size)
         if len(found) > len(self._counts):
-            self._counts = np.pad(self._counts, (0, max(len(found), 2 * len(self._counts)) - len(self._counts)))
+            more = max(len(found), 2 * len(self._counts)) - len(self._counts)
+            self._counts, self._first = np.pad(self._counts, (0, more)), np.pad(self._first, (0, more))
+        fresh = np.flatnonzero(self._counts[codes] == 0)[::-1]
+        self._first[codes[fresh]] = self._counted + fresh  # of several rows of a value the first is written last
         self._counts[: len(found)] += found
+        self._counted += len(codes)
 
     def finish(self, dtype: str, min_count: int, max_size: int | None) -> tuple[Vocabulary, np.ndarray]:
-        """Returns the vocabulary and the local id of each provisional code."""
-        counts = np.pad(self._counts, (0, max(0, self._size - len(self._counts))))[1 : self._size]
-        order = np.argsort(-counts, kind="stable")
+        """Returns the vocabulary and the local id of each provisional code.
+
+        Values of one count are ordered by the counted row in which they came first.
+        """
+        missing = max(0, self._size - len(self._counts))
+        counts, first = (np.pad(array, (0, missing))[1 : self._size] for array in (self._counts, self._first))
+        order = np.lexsort((first, -counts))
         kept = order[: int((counts >= max(min_count, 1)).sum())][:max_size]
         ids = np.full(self._size, UNKNOWN, np.int32)
         ids[0] = MISSING
