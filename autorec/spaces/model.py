@@ -49,7 +49,8 @@ def _check_schema(schema: Schema) -> None:
     if not isinstance(schema, Schema):
         raise ConfigError("schema", "a Schema, as in `inputs(schema, hp)`", schema)
     layout = current_layout()
-    known = {column.feature for column in (*layout.ids, *layout.numbers)} | {column.name for column in layout.lists}
+    known = {column.feature for column in layout.ids} | {column.feature for column in layout.numbers}
+    known |= {column.name for column in layout.lists}
     other = sorted(set(schema.names) ^ known)
     if other:
         raise ConfigError("schema", "the one that the rows were encoded by", schema.names, f"They differ in {other}.")
