@@ -5,27 +5,21 @@ Importing the package registers them all: a saved model then loads without `cust
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 from autorec.blocks.base import AsFields, Block
 from autorec.blocks.click_head import ClickHead
+from autorec.blocks.concatenate import Concatenate
+from autorec.blocks.cross_network import CrossNetwork
+from autorec.blocks.dot_interaction import DotInteraction
+from autorec.blocks.elementwise import Elementwise
+from autorec.blocks.factorization_machine import FactorizationMachine
 from autorec.blocks.field_embedding import FieldEmbedding
+from autorec.blocks.inner_product import InnerProduct
+from autorec.blocks.mlp import MLP
 from autorec.blocks.numeric_embedding import NumericEmbedding
 from autorec.blocks.numeric_transform import NumericTransform
 from autorec.blocks.pooling import Pooling
 from autorec.blocks.rating_head import RatingHead
-
-_MODULES = {
-    "Concatenate": "concatenate",
-    "CrossNetwork": "cross_network",
-    "DotInteraction": "dot_interaction",
-    "Elementwise": "elementwise",
-    "FactorizationMachine": "factorization_machine",
-    "InnerProduct": "inner_product",
-    "MLP": "mlp",
-    "SelfAttention": "self_attention",
-}
+from autorec.blocks.self_attention import SelfAttention
 
 __all__ = [
     "AsFields",
@@ -45,9 +39,3 @@ __all__ = [
     "RatingHead",
     "SelfAttention",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from autorec import blocks
 from autorec.blocks import AsFields, Block
 from autorec.blocks.base import as_list, as_vector, vector_width
 from autorec.blocks.hyperparameters import Boolean, Choice, Float, Int
@@ -152,3 +153,10 @@ def test_a_saved_model_with_fields_gives_equal_outputs(tmp_path: Any) -> None:
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded([VECTOR, FIELDS]), model([VECTOR, FIELDS]))
+
+
+def test_importing_the_package_registers_every_block() -> None:
+    layers = [getattr(blocks, name) for name in blocks.__all__ if name != "Block"]
+    assert sorted(blocks.__all__) == blocks.__all__
+    for layer in layers:
+        assert keras.saving.get_registered_object(f"autorec>{layer.__name__}") is layer
