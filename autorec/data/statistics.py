@@ -69,7 +69,7 @@ class Table:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Reads what `save` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return cls(
                 tuple(str(name) for name in arrays["sources"]),
                 arrays.get("keys"),

@@ -8,13 +8,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
 
+from autorec.data.encode import encode
 from autorec.data.loaders import avazu, criteo, frappe, movielens_1m, movielens_100k
 from autorec.data.loaders.avazu import COLUMNS
 from autorec.data.loaders.line_source import LineSource
+from autorec.data.table import as_source
 from autorec.errors import ConfigError, DataError
 
 FLAGS = "|".join("1" if i in (3, 4, 5) else "0" for i in range(19))
@@ -220,6 +223,15 @@ def test_an_hour_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="got '14139900'") as caught:
         avazu(path).train.frame()
     assert (caught.value.row, caught.value.column) == (3, "hour")
+
+
+def test_a_streamed_set_is_encoded_like_its_frame(tmp_path: Path) -> None:
+    data = avazu(avazu_file(tmp_path, [f"141021{hour:02d}" for hour in range(24)] * 3))
+    streamed = encode(data.train, data.schema, tmp_path / "streamed", split="time", fraction=0.25)
+    framed = encode(as_source(data.train.frame()), data.schema, tmp_path / "framed", split="time", fraction=0.25)
+    assert (streamed.train.rows, streamed.validation.rows) == (54, 18)
+    assert streamed.layout == framed.layout
+    assert np.array_equal(streamed.train.arrays["ids"], framed.train.arrays["ids"])
 
 
 def test_another_header_is_named(tmp_path: Path) -> None:
