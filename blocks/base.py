@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar, Self
 
 import keras
@@ -39,6 +40,8 @@ class Block(keras.layers.Layer):
     """
 
     SPACE: ClassVar[Mapping[str, Hyperparameter]] = {}
+    # An argument that matters only for some values of another one: argument -> (the other one, its values).
+    WHEN: ClassVar[Mapping[str, tuple[str, Sequence[Any]]]] = {}
 
     @classmethod
     def tune(cls, hp: Any, name: str | None = None, **fixed: Any) -> Self:
@@ -58,12 +61,22 @@ class Block(keras.layers.Layer):
             if argument not in own and argument not in ("dtype", "trainable"):
                 raise unknown_name(f"{cls.__name__}.tune", argument, own)
         scope = prefix(hp, snake_case(cls.__name__)) if name is None else name
-        drawn = {
-            argument: space.draw(hp, f"{scope}/{argument}")
-            for argument, space in cls.SPACE.items()
-            if fixed.get(argument) is None
-        }
-        return cls(**{**fixed, **drawn})
+        values = {argument: value for argument, value in fixed.items() if value is not None}
+        for argument in cls.SPACE:
+            if argument not in values:
+                cls._draw(hp, scope, argument, values, fixed)
+        return cls(**values)
+
+    @classmethod
+    def _draw(cls, hp: Any, scope: str, argument: str, values: dict[str, Any], fixed: Mapping[str, Any]) -> None:
+        """Adds an argument to `values`, unless it does not matter beside the others."""
+        parent, allowed = cls.WHEN.get(argument, (None, ()))
+        matters = parent is None or values[parent] in allowed
+        searched = parent is not None and fixed.get(parent) is None
+        # Entered also where it is not active, so that an exploration of the space learns of it.
+        with hp.conditional_scope(f"{scope}/{parent}", list(allowed)) if searched else nullcontext():
+            if matters:
+                values[argument] = cls.SPACE[argument].draw(hp, f"{scope}/{argument}")
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -1,0 +1,164 @@
+"""Crosses of features of bounded degree."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from math import sqrt
+from typing import Any, ClassVar, Self
+
+import keras
+from keras import ops
+
+from autorec.blocks.base import Block, Shape, as_list, as_vector, vector_width
+from autorec.blocks.checks import whole
+from autorec.blocks.hyperparameters import Choice, Hyperparameter, Int
+from autorec.blocks.naming import prefix, snake_case
+from autorec.errors import unknown_name
+
+KINDS = ("vector", "matrix", "low_rank", "mixture")
+RANK, EXPERTS = 32, 4
+USED_BY = {"rank": ("low_rank", "mixture"), "experts": ("mixture",)}
+
+
+@keras.saving.register_keras_serializable(package="autorec")
+class CrossNetwork(Block):
+    """Each layer multiplies the input with a map of what the layers before have made of it.
+
+    - `vector`: `x_{l+1} = x_0 (w_l . x_l) + b_l + x_l`;
+    - `matrix`: `x_{l+1} = x_0 * (W_l x_l + b_l) + x_l`;
+    - `low_rank`: the same with `W_l = U_l V_l^T`, `U_l` and `V_l` of width x rank;
+    - `mixture`: `x_{l+1} = sum_k p_k(x_l) x_0 * (U_lk tanh(C_lk tanh(V_lk^T x_l)) + b_l) + x_l`, where
+      `p = softmax(G_l x_l)` weighs the experts k.
+
+    `x_0` is the inputs as one vector. `L` layers hold products of up to `L + 1` features.
+
+    Args:
+        kind: One of these (searched; default `low_rank`).
+        layers: Number of layers (1 or more; searched: 1 to 4; default 2).
+        rank: For `low_rank` and `mixture`, the rank (1 or more; searched: 8, 16, 32, 64; default 32).
+        experts: For `mixture`, the number of experts (1 or more; searched: 2, 4, 8; default 4).
+
+    Shapes:
+        A tensor or a list, (batch, width) or (batch, fields, dim), gives (batch, width of all together).
+
+    Raises:
+        ConfigError: If an argument is not allowed.
+
+    Example:
+        >>> CrossNetwork("matrix", layers=3)(np.ones((4, 10), "float32"))  # (4, 10)
+
+    Source: `vector`: Wang et al., Deep & Cross Network for Ad Click Predictions, ADKDD 2017, equation 3. The others:
+    Wang et al., DCN V2, WWW 2021, equations 1 to 4; the gates and both nonlinearities, which it leaves open, are
+    softmax and tanh.
+    """
+
+    SPACE: ClassVar[dict[str, Hyperparameter]] = {
+        "kind": Choice(KINDS, "low_rank"),
+        "layers": Int(1, 4, default=2),
+        "rank": Choice((8, 16, 32, 64), RANK),
+        "experts": Choice((2, 4, 8), EXPERTS),
+    }
+
+    def __init__(
+        self, kind: str = "low_rank", layers: int = 2, rank: int = RANK, experts: int = EXPERTS, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if kind not in KINDS:
+            raise unknown_name("kind", kind, KINDS)
+        self.kind = kind
+        self.layers = whole("layers", layers)
+        self.rank = whole("rank", rank)
+        self.experts = whole("experts", experts)
+
+    @classmethod
+    def tune(cls, hp: Any, name: str | None = None, **fixed: Any) -> Self:
+        """Returns the block as `Block.tune` does; `rank` and `experts` are drawn for the kinds that use them."""
+        scope = prefix(hp, snake_case(cls.__name__)) if name is None else name
+        given = fixed.get("kind") is not None
+        kind = fixed["kind"] if given else cls.SPACE["kind"].draw(hp, f"{scope}/kind")
+        for argument, kinds in USED_BY.items():
+            if fixed.get(argument) is not None:
+                continue
+            space = cls.SPACE[argument]
+            fixed[argument] = space.default
+            if not given or kind in kinds:
+                with nullcontext() if given else hp.conditional_scope(f"{scope}/kind", list(kinds)):
+                    drawn = space.draw(hp, f"{scope}/{argument}")
+                fixed[argument] = space.default if drawn is None else drawn
+        return super().tune(hp, scope, **{**fixed, "kind": kind})
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights of all layers."""
+        width = vector_width(input_shape)
+        inner = self.rank * (self.experts if self.kind == "mixture" else 1)
+        # Stacked experts start as each by itself would.
+        fans = {
+            "vector": {"kernel": ((width, 1), (width, 1))},
+            "matrix": {"kernel": ((width, width), (width, width))},
+            "low_rank": {"down": ((width, inner), (width, inner)), "up": ((inner, width), (inner, width))},
+            "mixture": {
+                "down": ((width, inner), (width, self.rank)),
+                "middle": ((self.experts, self.rank, self.rank), (self.rank, self.rank)),
+                "up": ((inner, width), (self.rank, width)),
+                "gate": ((width, self.experts), (width, self.experts)),
+            },
+        }[self.kind]
+        self.kernels = [
+            {name: self._weight(f"{name}_{layer}", *sizes) for name, sizes in fans.items()}
+            for layer in range(self.layers)
+        ]
+        self.biases = [
+            self.add_weight(name=f"bias_{layer}", shape=(width,), initializer="zeros") for layer in range(self.layers)
+        ]
+        self.built = True
+
+    def _weight(self, name: str, shape: tuple[int, ...], fans: tuple[int, int]) -> Any:
+        limit = sqrt(6 / sum(fans))
+        return self.add_weight(name=name, shape=shape, initializer=keras.initializers.RandomUniform(-limit, limit))
+
+    def call(self, inputs: Any) -> Any:
+        """Takes (batch, width) and (batch, fields, dim) tensors; returns (batch, width)."""
+        start = as_vector(inputs)
+        if self.kind == "vector":
+            return self._vector(start)
+        mapped = {"matrix": _matrix, "low_rank": _low_rank, "mixture": _mixture}[self.kind]
+        x = start
+        for kernels, bias in zip(self.kernels, self.biases):
+            x = start * (mapped(x, **kernels) + bias) + x
+        return x
+
+    def _vector(self, start: Any) -> Any:
+        """Returns the last layer for `vector`.
+
+        There every layer is a multiple of the input plus the sum of the biases so far, `x_l = a_l x_0 + c_l`, which
+        the recursion gives as `a_{l+1} = a_l + a_l (w_l . x_0) + w_l . c_l`: one product for all layers.
+        """
+        kernel = ops.concatenate([kernels["kernel"] for kernels in self.kernels], axis=1)  # (width, layers)
+        products = ops.matmul(start, kernel)  # (batch, layers)
+        factor, shift = 1.0, ops.zeros_like(self.biases[0])
+        for layer, bias in enumerate(self.biases):
+            factor = factor + factor * products[:, layer : layer + 1] + ops.matmul(shift, kernel[:, layer])
+            shift = shift + bias
+        return factor * start + shift
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        """Returns (batch, width)."""
+        return (as_list(input_shape)[0][0], vector_width(input_shape))
+
+
+def _matrix(x: Any, kernel: Any) -> Any:
+    return ops.matmul(x, kernel)
+
+
+def _low_rank(x: Any, down: Any, up: Any) -> Any:
+    return ops.matmul(ops.matmul(x, down), up)
+
+
+def _mixture(x: Any, down: Any, middle: Any, up: Any, gate: Any) -> Any:
+    """Returns the experts' maps of (batch, width), weighed by their gates and summed."""
+    experts, rank, _ = middle.shape
+    gates = ops.expand_dims(ops.softmax(ops.matmul(x, gate)), -1)  # (batch, experts, 1)
+    inner = ops.reshape(ops.tanh(ops.matmul(x, down)), (-1, experts, rank))
+    inner = ops.tanh(ops.einsum("ber,ers->bes", inner, middle))
+    # The gates sum to one, so the bias, which all experts share, is added once behind this.
+    return ops.matmul(ops.reshape(gates * inner, (-1, experts * rank)), up)
