@@ -21,6 +21,7 @@ CHOICES = {"numbers": NUMBERS, "number_embedding": NUMBER_EMBEDDINGS, "pooling":
 BOOLEANS = ("statistics", "pairs")
 DIMS = (8, 16, 32)
 CAPS = (0, 10_000, 100_000)
+BINS = 16
 ARGUMENTS = ("dim", "cap", *CHOICES, *BOOLEANS)
 
 
@@ -99,38 +100,60 @@ class Features:
         Raises:
             ConfigError: If the layout has nothing to read.
         """
-        parts = [part for part in (self._id_fields, self._number_fields) if part is not None]
-        if (statistics or not parts) and self.statistics is not None:
-            parts.append(self._statistics_field)
-        if not parts:
-            raise ConfigError("layout", "one with columns that this space reads", self.layout.groups)
-        return parts[0] if len(parts) == 1 else keras.layers.Concatenate(axis=1)(parts)
+        return self._all_fields if statistics or self._raw_fields is None else self._raw_fields
+
+    @cached_property
+    def _raw_fields(self) -> Any:
+        parts = [part for part in (self.id_fields, self._number_fields) if part is not None]
+        return self._joined(parts, axis=1) if parts else None
+
+    @cached_property
+    def _all_fields(self) -> Any:
+        statistics = None if self.statistics is None else self._statistics_field
+        return self._joined([part for part in (self._raw_fields, statistics) if part is not None], axis=1)
+
+    def column(self, name: str) -> Any:
+        """Returns the field of one id column, (batch, dim)."""
+        return self.pick(self.id_fields, name)
+
+    def pick(self, fields: Any, name: str) -> Any:
+        """Returns the field of one column out of what `look_up` returned, (batch, dim)."""
+        names = [column.name for column in self.layout.ids if self._columns is None or column.name in self._columns]
+        return fields[:, names.index(name)]
 
     def dense(self) -> Any:
         """Returns numbers and statistics, about standardised, (batch, width), or None if there are none."""
+        return self._dense
+
+    @cached_property
+    def _dense(self) -> Any:
         parts = [part for part in (self.numbers, self.statistics) if part is not None]
-        if not parts:
-            return None
-        return parts[0] if len(parts) == 1 else keras.layers.Concatenate()(parts)
+        return self._joined(parts) if parts else None
 
     def vector(self) -> Any:
         """Returns all there is as one vector, (batch, fields * dim + width)."""
-        parts = [part for part in (self._id_fields, self._number_fields) if part is not None]
-        flat = [keras.layers.Flatten()(part) for part in parts]
-        flat += [part for part in (self.dense(),) if part is not None]
-        return flat[0] if len(flat) == 1 else keras.layers.Concatenate()(flat)
+        return self._vector
+
+    @cached_property
+    def _vector(self) -> Any:
+        raw = [] if self._raw_fields is None else [keras.layers.Flatten()(self._raw_fields)]
+        return self._joined([*raw, *(part for part in (self._dense,) if part is not None)])
 
     def linear(self) -> Any:
         """Returns the first-order term, (batch, targets), to add to the logits."""
         parts = []
         if self._weights is not None:
             parts.append(keras.ops.sum(self._weights, axis=1))
-        dense = self.dense()
-        if dense is not None:
-            parts.append(keras.layers.Dense(len(self.layout.targets), use_bias=False)(dense))
+        if self._dense is not None:
+            weights = keras.layers.Dense(len(self.layout.targets), use_bias=False, kernel_initializer="zeros")
+            parts.append(weights(self._dense))
+        return self._joined(parts) if len(parts) < 2 else keras.layers.Add()(parts)
+
+    def _joined(self, parts: list[Any], axis: int = -1) -> Any:
         if not parts:
-            raise ConfigError("layout", "one with columns that this space reads", self.layout.groups)
-        return parts[0] if len(parts) == 1 else keras.layers.Add()(parts)
+            received = {"groups": self.layout.groups, **self._fixed}
+            raise ConfigError("layout", "one with columns that this space reads", received)
+        return parts[0] if len(parts) == 1 else keras.layers.Concatenate(axis=axis)(parts)
 
     @cached_property
     def numbers(self) -> Any:
@@ -138,8 +161,8 @@ class Features:
         if not self.layout.numbers or self._columns is not None:
             return None
         method = self._choice("numbers", NUMBERS, "log")
-        layer = NumericTransform(method=method, columns=[asdict(column) for column in self.layout.numbers])
-        return layer(self.input("numbers"))
+        self._transform = NumericTransform(method=method, columns=[asdict(column) for column in self.layout.numbers])
+        return self._transform(self.input("numbers"))
 
     @cached_property
     def statistics(self) -> Any:
@@ -152,6 +175,8 @@ class Features:
             return False
         if group in self._fixed:
             return bool(self._fixed[group])
+        if not set(self.layout.groups) - {"statistics", "pairs"}:
+            return True  # there is nothing else to read
         return bool(self._hp.Boolean(f"features/{group}", default=True))
 
     def _standardised(self, group: str) -> Any:
@@ -167,13 +192,16 @@ class Features:
 
     @cached_property
     def _number_fields(self) -> Any:
-        if self.numbers is None:
+        numbers = self.numbers
+        if numbers is None:
             return None
         kind = self._choice("number_embedding", NUMBER_EMBEDDINGS, "linear")
-        return NumericEmbedding(dim=self.dim, kind=kind)(self.numbers)
+        edges = self._transform.edges(BINS) if kind == "piecewise" else None
+        return NumericEmbedding(dim=self.dim, kind=kind, edges=edges)(numbers)
 
     @cached_property
-    def _id_fields(self) -> Any:
+    def id_fields(self) -> Any:
+        """Fields of ids, then of lists, (batch, columns, dim), or None."""
         return None if self._found is None else self._found[0]
 
     @cached_property
@@ -181,18 +209,24 @@ class Features:
         """First-order weights of ids and lists, (batch, columns, targets)."""
         if self._first_order:
             return None if self._found is None else self._found[1]
-        return self._look_up(len(self.layout.targets), own_widths=False)
+        return self.look_up(len(self.layout.targets), own_widths=False)
 
     @cached_property
     def _found(self) -> Any:
         """Fields and first-order weights, out of the same rows of one table."""
         extra = len(self.layout.targets) if self._first_order else 0
-        rows = self._look_up(self.dim, extra=extra)
+        rows = self.look_up(self.dim, extra=extra)
         if rows is None or not extra:
             return None if rows is None else (rows, None)
         return keras.ops.split(rows, [self.dim], axis=-1)
 
-    def _look_up(self, dim: int, **settings: Any) -> Any:
+    def look_up(self, dim: int, **settings: Any) -> Any:
+        """Returns rows of a further table for the ids and lists, (batch, columns, dim), or None if there are none.
+
+        Args:
+            dim: Width of the rows.
+            **settings: What else `IdFields` takes.
+        """
         if not tables_of(self.layout, self._columns):
             return None
         lists = self.layout.lists and self._columns is None

@@ -94,9 +94,7 @@ def ece(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = Non
     return float(np.abs(gap).sum() / mass.sum())
 
 
-def gauc(
-    labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None
-) -> float:
+def gauc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Returns the AUC within each group, averaged by the groups' row weights; groups of one class do not count.
 
     NaN where no group has both classes.

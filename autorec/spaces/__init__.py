@@ -1,0 +1,58 @@
+"""Search spaces: presets by name, `auto`, and what spaces of one's own are built from."""
+
+from __future__ import annotations
+
+from autorec.spaces.auto import INTERACTIONS, Auto, Interaction
+from autorec.spaces.autoint import AutoInt
+from autorec.spaces.building import check_model
+from autorec.spaces.context import current_layout, current_schema, using_layout
+from autorec.spaces.dcn import DCN
+from autorec.spaces.dcnv2 import DCNv2
+from autorec.spaces.deepfm import DeepFM
+from autorec.spaces.dlrm import DLRM
+from autorec.spaces.embedding import IdFields
+from autorec.spaces.features import Features
+from autorec.spaces.fm import FM
+from autorec.spaces.gmf import GMF
+from autorec.spaces.lr import LR
+from autorec.spaces.mf import MF
+from autorec.spaces.model import ctr_model, inputs, ranking_model, rating_model
+from autorec.spaces.neumf import NeuMF
+from autorec.spaces.preset import Preset, arguments_of
+from autorec.spaces.space import SPACES, FunctionSpace, as_space, build, from_config, to_config
+from autorec.spaces.wide_deep import WideDeep
+
+__all__ = [
+    "DCN",
+    "DLRM",
+    "FM",
+    "GMF",
+    "INTERACTIONS",
+    "LR",
+    "MF",
+    "SPACES",
+    "Auto",
+    "AutoInt",
+    "DCNv2",
+    "DeepFM",
+    "Features",
+    "FunctionSpace",
+    "IdFields",
+    "Interaction",
+    "NeuMF",
+    "Preset",
+    "WideDeep",
+    "arguments_of",
+    "as_space",
+    "build",
+    "check_model",
+    "ctr_model",
+    "current_layout",
+    "current_schema",
+    "from_config",
+    "inputs",
+    "ranking_model",
+    "rating_model",
+    "to_config",
+    "using_layout",
+]

@@ -1,0 +1,47 @@
+"""The factorization machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from autorec.blocks import FactorizationMachine
+from autorec.spaces.features import Features
+from autorec.spaces.model import ranking_model
+from autorec.spaces.preset import Preset
+
+
+class FM(Preset):
+    """Factorization machine: a weight for each id, and an inner product for each pair of fields.
+
+    `logit = b + sum_i w_i + w . dense + sum_{i<j} <v_i, v_j>`; with several targets each weighs the factors by
+    weights of its own, `u . sum_{i<j} v_i * v_j`.
+
+    Args:
+        dim, numbers, number_embedding, statistics, pairs, pooling, cap: See `autorec.spaces.Features`.
+
+    Example:
+        >>> model = FM(dim=8).build_for(layout)
+
+    Source: Rendle, "Factorization Machines" (ICDM 2010). The statistics are one more field, a linear map of them all.
+    """
+
+    NAME = "fm"
+    FIRST_ORDER = True
+
+    def assemble(self, features: Features, hp: Any) -> keras.Model:
+        """Returns the model."""
+        outputs, offsets = second_order(features)
+        return ranking_model(features.inputs, outputs, offsets=[features.linear(), *offsets])
+
+
+def second_order(features: Features) -> tuple[list[Any], list[Any]]:
+    """Returns the products of all pairs of fields as outputs and offsets of a model.
+
+    For one target they are an offset; several targets weigh them on their own.
+    """
+    fields = features.fields(statistics=True)
+    if len(features.layout.targets) == 1:
+        return [], [FactorizationMachine()(fields)]
+    return [FactorizationMachine(reduce=False)(fields)], []

@@ -1,0 +1,187 @@
+"""How a model is trained, as one object that `fit` and `search` take."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autorec.errors import ConfigError, unknown_name
+
+OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "adamax", "nadam", "ftrl", "lion")
+TABLE_OPTIMIZERS = ("adam", "adagrad", "rowwise_adagrad", "dense")
+DEFAULTS: dict[str, Any] = {
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "table_optimizer": "adam",
+    "table_l2": 1e-5,
+    "clip": 0.0,
+    "plateau": 0.1,
+    "patience": 2,
+}
+_PREFIX = "train/"
+_RATES = (1e-4, 1e-2)
+_TABLE_L2 = (0.0, 1e-6, 1e-5, 1e-4, 1e-3)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a model is trained.
+
+    A field left None is searched (`learning_rate`, `table_l2`) or takes its default; any other value is fixed, 0 and
+    False too. A tuple is searched among, its first value being the default: `clip=(0.0, 1.0)`.
+
+    Args:
+        optimizer: Of the dense part: a name (default `"adam"`) or a Keras optimizer, which each training copies.
+        learning_rate: Of both parts, positive (default 1e-3, searched from 1e-4 to 1e-2). With a Keras optimizer None
+            keeps its own rate or schedule.
+        table_optimizer: Of the embedding tables (default `"adam"`). `"adam"`, `"adagrad"` and `"rowwise_adagrad"`
+            touch only the rows of the batch, see `RowSparse`; `"dense"` leaves the tables to `optimizer`.
+        table_l2: Weight of the lazy L2 on the rows of the batch, 0 or more (default 1e-5, searched).
+        clip: Largest global norm of the dense part's gradient, 0 for no clipping (default 0).
+        plateau: Factor of the learning rate where the validation objective no longer improves, in (0, 1); True is 0.1
+            and False or 0 never cuts (default 0.1). The best weights so far are restored with the cut, which is made
+            once; behind it, the next plateau ends the training.
+        patience: Epochs without a new best that make a plateau, 1 or more (default 2).
+
+    Raises:
+        ConfigError: If a value is not allowed.
+
+    Example:
+        >>> rec.search("clicks.parquet", target="click", options=TrainOptions(learning_rate=3e-3, table_l2=0.0))
+    """
+
+    optimizer: Any = None
+    learning_rate: Any = None
+    table_optimizer: Any = None
+    table_l2: Any = None
+    clip: Any = None
+    plateau: Any = None
+    patience: Any = None
+
+    def __post_init__(self) -> None:
+        for name, check in _CHECKS.items():
+            value = getattr(self, name)
+            if isinstance(value, list):
+                object.__setattr__(self, name, value := tuple(value))
+            for item in _listed(name, value):
+                if item is not None:
+                    check(name, item)
+        if self.table_optimizer == "dense" and self.table_l2 not in (None, 0):
+            raise ConfigError("table_l2", "0 or None with table_optimizer='dense'", self.table_l2)
+
+    def tune(self, hp: Any) -> TrainOptions:
+        """Returns the options with all that is open drawn from `hp` as `train/<field>`, the rest at its default.
+
+        Args:
+            hp: A `keras_tuner.HyperParameters`.
+        """
+        drawn: dict[str, Any] = {}
+        for name in DEFAULTS:
+            value = getattr(self, name)
+            if isinstance(value, tuple):
+                drawn[name] = hp.Choice(_PREFIX + name, list(value), default=value[0])
+        if self._searches_rate:
+            low, high = _RATES
+            default = DEFAULTS["learning_rate"]
+            drawn["learning_rate"] = hp.Float(_PREFIX + "learning_rate", low, high, sampling="log", default=default)
+        if self.table_l2 is None and self.table_optimizer != "dense":
+            drawn["table_l2"] = hp.Choice(_PREFIX + "table_l2", list(_TABLE_L2), default=DEFAULTS["table_l2"])
+        if drawn.get("table_optimizer") == "dense":
+            drawn["table_l2"] = 0.0
+        return dataclasses.replace(self, **drawn).resolved()
+
+    def resolved(self) -> TrainOptions:
+        """Returns the options with the default wherever a field is open."""
+        values = {}
+        for name, default in DEFAULTS.items():
+            value = getattr(self, name)
+            value = value[0] if isinstance(value, tuple) else value
+            values[name] = default if value is None else value
+        if self.learning_rate is None and not isinstance(values["optimizer"], str):
+            values["learning_rate"] = None
+        if values["table_optimizer"] == "dense":
+            values["table_l2"] = 0.0
+        values["plateau"] = DEFAULTS["plateau"] if values["plateau"] is True else float(values["plateau"])
+        return TrainOptions(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the options as plain JSON values."""
+        values = {name: getattr(self, name) for name in DEFAULTS}
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        if _is_keras(self.optimizer):
+            import keras
+
+            values["optimizer"] = keras.optimizers.serialize(self.optimizer)
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainOptions:
+        """Returns the options that `to_dict` wrote.
+
+        Raises:
+            ConfigError: If a name or value is not known.
+        """
+        for name in values:
+            if name not in DEFAULTS:
+                raise unknown_name("options", name, DEFAULTS)
+        arguments = dict(values)
+        if isinstance(arguments.get("optimizer"), Mapping):
+            import keras
+
+            arguments["optimizer"] = keras.optimizers.deserialize(dict(arguments["optimizer"]))
+        return cls(**arguments)
+
+    @property
+    def _searches_rate(self) -> bool:
+        return self.learning_rate is None and not _is_keras(self.optimizer)
+
+
+def _listed(name: str, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, tuple):
+        return (value,)
+    if not value or any(_is_keras(item) for item in value if name == "optimizer"):
+        raise ConfigError(name, "a value, or a tuple of names or numbers to search among", value)
+    return value
+
+
+def _is_keras(optimizer: Any) -> bool:
+    return optimizer is not None and not isinstance(optimizer, (str, tuple))
+
+
+def _check_optimizer(name: str, value: Any) -> None:
+    if isinstance(value, str):
+        if value not in OPTIMIZERS:
+            raise unknown_name(name, value, OPTIMIZERS)
+        return
+    import keras
+
+    if not isinstance(value, keras.optimizers.Optimizer):
+        raise ConfigError(name, "a name or a keras.optimizers.Optimizer", value)
+
+
+def _check_table_optimizer(name: str, value: Any) -> None:
+    if value not in TABLE_OPTIMIZERS:
+        raise unknown_name(name, value, TABLE_OPTIMIZERS)
+
+
+def _number(allowed: str, holds: Callable[[float], bool], boolean: bool = False) -> Callable[[str, Any], None]:
+    def check(name: str, value: Any) -> None:
+        number = isinstance(value, (int, float)) and (boolean or not isinstance(value, bool))
+        if not number or not math.isfinite(value) or not holds(value):
+            raise ConfigError(name, allowed, value)
+
+    return check
+
+
+_CHECKS: dict[str, Callable[[str, Any], None]] = {
+    "optimizer": _check_optimizer,
+    "learning_rate": _number("a number above 0", lambda v: v > 0),
+    "table_optimizer": _check_table_optimizer,
+    "table_l2": _number("a number of 0 or more", lambda v: v >= 0),
+    "clip": _number("a number of 0 or more", lambda v: v >= 0),
+    "plateau": _number("True, False or a factor from 0 to below 1", lambda v: v is True or 0 <= v < 1, boolean=True),
+    "patience": _number("a whole number of 1 or more", lambda v: v >= 1 and v == int(v)),
+}

@@ -1,0 +1,132 @@
+"""What decides the course of a training: validation, the best weights, the cut on a plateau, the end."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from autorec.errors import TrialFailed
+from autorec.training.metrics import direction
+from autorec.training.options import TrainOptions
+from autorec.training.stepper import Stepper
+
+
+class Recipe(keras.callbacks.Callback):
+    """Validates behind each epoch, keeps the best weights, cuts the learning rate on a plateau, ends the training.
+
+    A plateau is `options.patience` epochs without a new best. The first one restores the best weights and cuts the
+    learning rate by `options.plateau`, once: the smaller steps start from weights that are not yet overfitted. The
+    next plateau ends the training; without a cut the first does. The best weights are the model's at the end.
+
+    Stands before the user's callbacks, so that they see `val_*` among an epoch's logs.
+
+    Args:
+        options: Resolved options.
+        stepper: Runs the steps.
+        validate: Returns the metrics of an epoch; None validates nothing.
+        objective: Metric whose best epoch counts.
+    """
+
+    def __init__(
+        self,
+        options: TrainOptions,
+        stepper: Stepper,
+        validate: Callable[[], dict[str, float]] | None,
+        objective: str,
+    ) -> None:
+        super().__init__()
+        self.stepper = stepper
+        self.history: list[dict[str, float]] = []
+        self.best_epoch = 0
+        self._options = options
+        self._validate = validate
+        self._objective = objective
+        self._sign = 1.0 if validate is None or direction(objective) == "max" else -1.0
+        self._best_weights: list[Any] | None = None
+        self._stale = 0
+        self._may_cut = False
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Validation metrics of the best epoch."""
+        if not self.best_epoch:
+            return {}
+        return {name: value for name, value in self.history[self.best_epoch - 1].items() if name.startswith("val_")}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Asks whether there is a rate that can be cut: a schedule's cannot."""
+        self._may_cut = bool(self._options.plateau) and _rate_is_settable(self.model.optimizer)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Starts counting steps anew."""
+        self.stepper.in_epoch = 0
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Raises where the loss is not a number."""
+        if self.stepper.not_finite is not None:
+            self._fail(f"the loss is not finite at step {self.stepper.not_finite} (epoch {len(self.history) + 1})")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Validates, and decides how to go on."""
+        logs = {} if logs is None else logs
+        logs["learning_rate"] = self._rate()
+        if self._validate is not None:
+            logs |= self._timed_validation(self._validate)
+        self.history.append({name: float(value) for name, value in logs.items()})
+        if self._validate is not None:
+            self._decide(logs[self._objective])
+        if self.stepper.late():
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Restores the best weights."""
+        self._restore()
+
+    def _timed_validation(self, validate: Callable[[], dict[str, float]]) -> dict[str, float]:
+        begin = time.monotonic()
+        found = validate()
+        self.stepper.validation_seconds = time.monotonic() - begin
+        return found
+
+    def _decide(self, score: float) -> None:
+        if not math.isfinite(score):
+            self._fail(f"the objective {self._objective!r} is {score} after epoch {len(self.history)}")
+        best = None if not self.best_epoch else self.history[self.best_epoch - 1][self._objective]
+        if best is None or self._sign * score > self._sign * best:
+            self.best_epoch = len(self.history)
+            self._best_weights = self.model.get_weights()
+            self._stale = 0
+            return
+        self._stale += 1
+        if self._stale < self._options.patience:
+            return
+        if not self._may_cut:
+            self.model.stop_training = True
+            return
+        self._may_cut = False
+        self._stale = 0
+        self._restore()
+        self.model.optimizer.learning_rate = self._rate() * self._options.plateau
+
+    def _restore(self) -> None:
+        if self._best_weights is not None and self.best_epoch < len(self.history):
+            self.model.set_weights(self._best_weights)
+
+    def _fail(self, what: str) -> None:
+        kept = ""
+        if self._best_weights is not None:
+            self.model.set_weights(self._best_weights)
+            kept = f"; the model keeps the weights of epoch {self.best_epoch}"
+        raise TrialFailed(f"{what}, learning rate {self._rate():g}{kept}")
+
+    def _rate(self) -> float:
+        return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+
+def _rate_is_settable(optimizer: Any) -> bool:
+    inner = getattr(optimizer, "inner", optimizer)
+    return isinstance(inner._learning_rate, keras.Variable)

@@ -1,0 +1,193 @@
+"""An optimizer whose step costs what the batch's rows cost, however large the tables are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from autorec.errors import ConfigError, unknown_name
+from autorec.training.rows import DenseRows, SparseRows, touched_rows
+
+RULES = ("adam", "adagrad", "rowwise_adagrad")
+# Adagrad's steps shrink as 1/sqrt(n) from the rate on; ten times Adam's lets rare rows get as far.
+_SCALES = {"adam": 1.0, "adagrad": 10.0, "rowwise_adagrad": 10.0}
+_SLOTS = {"adam": ("momentum", "velocity"), "adagrad": ("accumulator",), "rowwise_adagrad": ("accumulator",)}
+
+
+@keras.saving.register_keras_serializable(package="autorec")
+class RowSparse(keras.optimizers.Optimizer):
+    """Updates embedding tables by a rule that touches only the rows in the batch, all else by a Keras optimizer.
+
+    Keras's own optimizers read and write every row of a table and of its moments at each step. Here, with `g` the sum
+    of a row's gradients over the batch plus `table_l2` times the row, and `rate` the learning rate times
+    `table_scale`, the rows of the batch change by
+
+    - `adam` (lazy Adam): `m += (1 - b1)(g - m)`, `v += (1 - b2)(g^2 - v)`,
+      `row -= rate sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + epsilon)`, `t` counting all steps;
+    - `adagrad`: `a += g^2`, `row -= rate g / (sqrt(a) + epsilon)`, element by element;
+    - `rowwise_adagrad`: the same with one `a` a row, which adds the mean of `g^2` over the row.
+
+    Other rows and their moments stay as they are, so that a row that is in every batch moves as under the usual rule
+    and a rare one does not drift on between its batches. Tables are the variables that
+    `autorec.blocks.tables.add_table` made; there may be none. The learning rate is that of `optimizer`, a schedule
+    too; clipping and weight decay set on `optimizer` act on the dense part alone. Not for `jit_compile=True`.
+
+    Args:
+        optimizer: Of the dense part: a Keras optimizer or its name.
+        rule: Of the tables: `"adam"`, `"adagrad"` or `"rowwise_adagrad"`.
+        table_l2: Weight of the lazy L2, 0 or more: `table_l2 / 2` times the squared norm of each of the batch's rows
+            is added to the loss, once a batch.
+        table_scale: Positive factor of the tables' learning rate; None is 1 for `adam` and 10 for the others.
+        beta_1: Decay `b1` of the first moment, in [0, 1).
+        beta_2: Decay `b2` of the second moment, in [0, 1).
+        epsilon: Positive number beside the root.
+
+    Raises:
+        ConfigError: If a value is not allowed, or `optimizer` averages weights, accumulates gradients or scales losses.
+
+    Example:
+        >>> model.compile(optimizer=RowSparse("adam", table_l2=1e-6), loss=loss, jit_compile=False)
+
+    Source: Duchi, Hazan, Singer, Adaptive Subgradient Methods, JMLR 2011; Kingma, Ba, Adam, ICLR 2015; row-wise
+    Adagrad as in Naumov et al., Deep Learning Recommendation Model, 2019.
+    """
+
+    def __init__(
+        self,
+        optimizer: Any = "adam",
+        rule: str = "adam",
+        table_l2: float = 0.0,
+        table_scale: float | None = None,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        name: str = "row_sparse",
+    ) -> None:
+        if rule not in RULES:
+            raise unknown_name("rule", rule, RULES)
+        if table_l2 < 0:
+            raise ConfigError("table_l2", "a number of 0 or more", table_l2)
+        inner = keras.optimizers.get(optimizer)
+        _check_inner(inner)
+        super().__init__(learning_rate=lambda: inner.learning_rate, name=name)
+        self.inner = inner
+        self.rule = rule
+        self.table_l2 = float(table_l2)
+        self.table_scale = _SCALES[rule] if table_scale is None else float(table_scale)
+        self.beta_1 = float(beta_1)
+        self.beta_2 = float(beta_2)
+        self.epsilon = float(epsilon)
+        self._slots: dict[int, list[Any]] = {}
+
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate of both parts; setting it moves both."""
+        return self.inner.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        self.inner.learning_rate = value
+
+    @property
+    def variables(self) -> list[Any]:
+        """State of both parts."""
+        return [*self._variables, *self.inner.variables]
+
+    def build(self, variables: Any) -> None:
+        """Makes the tables' moments, and those of the inner optimizer for all else."""
+        if self.built:
+            return
+        super().build(variables)
+        slots = {}
+        for index, variable in enumerate(variables):
+            if is_table(variable):
+                slots[index] = [self._add_slot(variable, slot) for slot in _SLOTS[self.rule]]
+        self._slots = slots
+        self.inner.build([variable for index, variable in enumerate(variables) if index not in slots])
+
+    def _add_slot(self, table: Any, name: str) -> Any:
+        if self.rule != "rowwise_adagrad":
+            return self.add_variable_from_reference(table, name=name)
+        return self.add_variable((table.shape[0], 1), dtype=table.dtype, name=f"{table.path.replace('/', '_')}_{name}")
+
+    def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
+        pairs: dict[bool, list[tuple[Any, Any]]] = {True: [], False: []}
+        for gradient, variable in zip(grads, trainable_variables):
+            pairs[self._get_variable_index(variable) in self._slots].append((gradient, variable))
+        if pairs[True]:
+            super()._backend_update_step(*zip(*pairs[True]), learning_rate)
+        if pairs[False]:
+            self.inner.apply(*zip(*pairs[False]))
+        else:
+            self.inner.iterations.assign_add(1)  # its schedule goes on
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Updates a table's rows in the batch."""
+        slots = [slot.value for slot in self._slots[self._get_variable_index(variable)]]
+        rows = touched_rows(variable, gradient)
+        summed = rows.gradient
+        if self.table_l2:
+            summed += self.table_l2 * rows.read(variable)
+        rate = tf.cast(learning_rate, variable.dtype) * self.table_scale
+        rule = self._adam if self.rule == "adam" else self._adagrad
+        step, rate = rule(rows, summed, slots, rate)
+        rows.add(variable, step, -rate)
+
+    def _adam(self, rows: SparseRows | DenseRows, gradient: Any, slots: list[Any], rate: Any) -> tuple[Any, Any]:
+        moments = []
+        for slot, target, decay in zip(slots, (gradient, tf.square(gradient)), (self.beta_1, self.beta_2)):
+            old = rows.read(slot)
+            change = target - old
+            rows.add(slot, change, 1.0 - decay)
+            moments.append(old + change * (1.0 - decay))
+        count = tf.cast(self.iterations.value + 1, rate.dtype)
+        rate = rate * tf.sqrt(1.0 - self.beta_2**count) / (1.0 - self.beta_1**count)
+        return moments[0] / (tf.sqrt(moments[1]) + self.epsilon), rate
+
+    def _adagrad(self, rows: SparseRows | DenseRows, gradient: Any, slots: list[Any], rate: Any) -> tuple[Any, Any]:
+        square = tf.square(gradient)
+        if self.rule == "rowwise_adagrad":
+            square = tf.reduce_mean(square, axis=1, keepdims=True)
+        accumulated = rows.read(slots[0]) + square
+        rows.add(slots[0], square, 1.0)
+        return gradient / (tf.sqrt(accumulated) + self.epsilon), rate
+
+    def save_own_variables(self, store: Any) -> None:
+        """Saves the tables' part; Keras saves the inner optimizer beside it."""
+        for index, variable in enumerate(self._variables):
+            store[str(index)] = variable.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads what `save_own_variables` saved."""
+        if len(store.keys()) != len(self._variables):
+            raise ConfigError("optimizer", f"built for {len(store.keys())} variables as saved", len(self._variables))
+        for index, variable in enumerate(self._variables):
+            variable.assign(store[str(index)])
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            "optimizer": keras.optimizers.serialize(self.inner),
+            "rule": self.rule,
+            "table_l2": self.table_l2,
+            "table_scale": self.table_scale,
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon,
+            "name": self.name,
+        }
+
+
+def is_table(variable: Any) -> bool:
+    """Returns whether a Keras variable is an embedding table."""
+    return bool(getattr(variable, "is_table", False))
+
+
+def _check_inner(optimizer: Any) -> None:
+    if isinstance(optimizer, (RowSparse, keras.optimizers.LossScaleOptimizer)):
+        raise ConfigError("optimizer", "an optimizer that wraps no other", type(optimizer).__name__)
+    for name in ("use_ema", "gradient_accumulation_steps", "loss_scale_factor"):
+        if getattr(optimizer, name):
+            raise ConfigError(f"optimizer.{name}", "left out where tables have a rule of their own", optimizer.name)

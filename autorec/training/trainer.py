@@ -1,0 +1,171 @@
+"""Trains a Keras model on encoded rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from autorec.data.cache import Part
+from autorec.data.dataset import batches
+from autorec.data.layout import Layout
+from autorec.errors import ConfigError
+from autorec.training.callbacks import TimeLimit
+from autorec.training.losses import losses
+from autorec.training.optimizers import make_optimizer
+from autorec.training.options import TrainOptions
+from autorec.training.prediction import input_groups
+from autorec.training.recipe import Recipe
+from autorec.training.sizes import default_batch_size, default_epochs
+from autorec.training.stepper import Stepper
+from autorec.training.validation import check_objective, default_objective, validate
+
+__all__ = ["TrainResult", "default_batch_size", "default_epochs", "train"]
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training came to.
+
+    Args:
+        metrics: Validation metrics of the best epoch (`val_*`), empty without validation.
+        history: Loss, learning rate and validation metrics of each epoch.
+        best_epoch: Number of the epoch whose weights the model has, from 1.
+        steps: Training steps done.
+        seconds: Wall time.
+    """
+
+    metrics: dict[str, float]
+    history: list[dict[str, float]]
+    best_epoch: int
+    steps: int
+    seconds: float
+
+
+def train(
+    model: Any,
+    parts: Sequence[Part],
+    validation: Part | None = None,
+    *,
+    layout: Layout,
+    options: TrainOptions | None = None,
+    batch_size: int | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    callbacks: Sequence[Any] = (),
+    deadline: float | None = None,
+    objective: str | None = None,
+) -> TrainResult:
+    """Trains a model and leaves it with the weights of its best epoch.
+
+    One call of Keras's `fit`, with the loss of each target and the optimizer of the options; see `Recipe` for the
+    course. Users' callbacks work as in Keras; exact `val_*` metrics are among the logs of an epoch's end. The order of
+    rows depends on `seed` alone; first weights and dropout on `keras.utils.set_random_seed` before the model is built.
+
+    Args:
+        model: Functional Keras model on groups of columns, with an output for each target.
+        parts: Training rows, taken as one behind the other.
+        validation: Validation rows; None trains exactly `epochs` epochs.
+        layout: Columns of the rows.
+        options: How to train; None takes the defaults.
+        batch_size: Rows of a step; None chooses by the number of rows.
+        epochs: Most epochs; None chooses by the number of rows.
+        seed: Seed of the rows' order.
+        callbacks: Keras callbacks.
+        deadline: `time.monotonic()` at which to end, in the middle of an epoch too, validation included. At least
+            one step is made.
+        objective: Metric whose best epoch counts; None is `val_auc`, without a binary target `val_rmse`.
+
+    Returns:
+        Metrics, history, and the costs.
+
+    Raises:
+        ConfigError: If an argument cannot be used.
+        TrialFailed: If the loss or the objective is not a number; the model then has the best weights so far.
+
+    Example:
+        >>> train(model, [cache.train], cache.validation, layout=cache.layout, epochs=5).metrics["val_auc"]
+        0.781
+    """
+    begin = time.monotonic()
+    options = (options or TrainOptions()).resolved()
+    rows = sum(part.rows for part in parts)
+    batch_size = default_batch_size(rows) if batch_size is None else batch_size
+    epochs = default_epochs(rows) if epochs is None else epochs
+    objective = default_objective(layout) if objective is None else objective
+    _check(rows, batch_size, epochs)
+    if validation is not None:
+        check_objective(objective, layout, validation.users is not None)
+    steps = -(-rows // batch_size)
+    _compile(model, layout, options)
+    validation_steps = 0.0 if validation is None else validation.rows / batch_size
+    limit = _steps_a_call(callbacks, steps)
+    stepper = Stepper(model, steps, limit, _deadline(callbacks, deadline), validation_steps)
+    judge = None if validation is None else lambda: validate(model, validation, layout)
+    recipe = Recipe(options, stepper, judge, objective)
+    _fit(model, _dataset(model, parts, layout, batch_size, seed, epochs), stepper, [recipe, *callbacks], epochs)
+    return TrainResult(
+        metrics=recipe.metrics,
+        history=recipe.history,
+        best_epoch=recipe.best_epoch if validation is not None else len(recipe.history),
+        steps=stepper.done,
+        seconds=time.monotonic() - begin,
+    )
+
+
+def _check(rows: int, batch_size: int, epochs: int) -> None:
+    if rows < 1:
+        raise ConfigError("parts", "parts with rows", rows)
+    for name, value in (("batch_size", batch_size), ("epochs", epochs)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ConfigError(name, "a whole number of 1 or more", value)
+
+
+def _compile(model: Any, layout: Layout, options: TrainOptions) -> None:
+    by_target: Any = losses(layout.targets)
+    if not isinstance(model.output, dict):
+        by_target = by_target[layout.targets[0].name]
+    # Measured slower with XLA, which has no row-sparse updates either.
+    model.compile(optimizer=make_optimizer(options), loss=by_target, jit_compile=False)
+
+
+def _dataset(model: Any, parts: Sequence[Part], layout: Layout, batch_size: int, seed: int, epochs: int) -> Any:
+    targets = [target.name for target in layout.targets]
+    dataset = batches(parts, input_groups(model), targets, batch_size, shuffle=True, seed=seed, epochs=epochs)
+    if not isinstance(model.output, dict):
+        dataset = dataset.map(lambda x, y, *w: (x, y[targets[0]], *w))
+    # Without a length: Keras would count on whole calls of `steps_per_execution` and stop too soon.
+    return dataset.repeat()
+
+
+def _fit(model: Any, dataset: Any, stepper: Stepper, callbacks: Sequence[Any], epochs: int) -> None:
+    model.steps_per_execution = stepper.limit
+    model.train_function = stepper
+    try:
+        model.fit(
+            dataset, epochs=epochs, steps_per_epoch=stepper.steps, shuffle=False, verbose=0, callbacks=list(callbacks)
+        )
+    finally:
+        model.train_function = None
+        model.steps_per_execution = 1
+
+
+def _steps_a_call(callbacks: Sequence[Any], steps: int) -> int:
+    """Returns 1 if a callback of the user's wants to see batches, else a whole epoch."""
+    names = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+    for callback in callbacks:
+        if not isinstance(callback, TimeLimit) and any(_overrides(callback, name) for name in names):
+            return 1
+    return steps
+
+
+def _overrides(callback: Any, name: str) -> bool:
+    return not getattr(getattr(callback, name), "_is_default", False)
+
+
+def _deadline(callbacks: Sequence[Any], deadline: float | None) -> float | None:
+    """Returns the first of the deadlines; those of `TimeLimit` callbacks are kept with the same care."""
+    found = [callback.ends() for callback in callbacks if isinstance(callback, TimeLimit)]
+    found += [] if deadline is None else [deadline]
+    return min(found, default=None)

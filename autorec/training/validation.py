@@ -1,0 +1,85 @@
+"""Exact metrics of a model on validation rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autorec.data.cache import Part
+from autorec.data.layout import Layout, TargetColumn
+from autorec.errors import unknown_name
+from autorec.training import metrics
+from autorec.training.prediction import predict
+
+_BY_KIND = {"binary": ("auc", "log_loss", "ece"), "real": ("mse", "rmse", "mae")}
+
+
+def default_objective(layout: Layout) -> str:
+    """Returns `val_auc` where there is a binary target, else `val_rmse`."""
+    return "val_auc" if any(target.kind == "binary" for target in layout.targets) else "val_rmse"
+
+
+def metric_names(layout: Layout, grouped: bool) -> list[str]:
+    """Returns the names that `validate` gives.
+
+    Args:
+        layout: Columns of the rows.
+        grouped: Whether the rows have groups.
+    """
+    names = []
+    for target in layout.targets:
+        bare = [*_BY_KIND[target.kind], *(["gauc"] if grouped and target.kind == "binary" else [])]
+        names += [f"val_{name}" for name in bare]
+        names += [f"val_{target.name}_{name}" for name in bare if len(layout.targets) > 1]
+    return [*dict.fromkeys(names), "val_loss"]
+
+
+def check_objective(objective: str, layout: Layout, grouped: bool) -> None:
+    """Checks that validation gives the objective.
+
+    Raises:
+        ConfigError: If it does not; names the nearest metrics.
+    """
+    names = metric_names(layout, grouped)
+    if objective not in names:
+        raise unknown_name("objective", objective, names)
+
+
+def validate(model: Any, part: Part, layout: Layout) -> dict[str, float]:
+    """Returns the exact metrics on all rows of a part.
+
+    Of one target `val_auc`, `val_log_loss`, `val_ece` and with groups `val_gauc`, or `val_mse`, `val_rmse`, `val_mae`.
+    Of several, each has the target in its name, `val_like_auc`, and `val_auc` is the mean over the targets that have
+    one. `val_loss` is the sum over the targets of log loss or squared error over the variance.
+
+    Args:
+        model: Keras model.
+        part: Labelled rows.
+        layout: Columns of the rows.
+    """
+    outputs = predict(model, part)
+    single = len(layout.targets) == 1
+    result: dict[str, float] = {}
+    means: dict[str, list[float]] = {}
+    loss = 0.0
+    for position, target in enumerate(layout.targets):
+        raw = next(iter(outputs.values())) if single else outputs[target.name]
+        found = _evaluate(part, position, raw, target)
+        loss += found["log_loss"] if target.kind == "binary" else found["mse"] / target.std**2
+        for name, value in found.items():
+            means.setdefault(name, []).append(value)
+            if not single:
+                result[f"val_{target.name}_{name}"] = value
+    result |= {f"val_{name}": _mean(values) for name, values in means.items()}
+    return result | {"val_loss": loss}
+
+
+def _evaluate(part: Part, position: int, raw: np.ndarray, target: TargetColumn) -> dict[str, float]:
+    scores = metrics.sigmoid(raw) if target.kind == "binary" else raw
+    return metrics.evaluate(part.labels[:, position], scores, target.kind, groups=part.users, weights=part.weights)
+
+
+def _mean(values: list[float]) -> float:
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")

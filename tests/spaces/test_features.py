@@ -1,0 +1,138 @@
+"""Encoded rows as fields, as a vector, as a first-order term."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import keras
+import keras_tuner as kt
+import numpy as np
+import pytest
+
+from autorec.data.layout import Layout
+from autorec.errors import ConfigError
+from autorec.spaces import Features
+
+Batch = Callable[..., dict[str, np.ndarray]]
+
+
+def values(features: Features, tensor: Any, batch: dict[str, np.ndarray]) -> np.ndarray:
+    model = keras.Model(features.inputs, tensor)
+    return np.array(model({name: batch[name] for name in features.inputs}))
+
+
+def test_nothing_is_declared_before_it_is_read(layout: Layout) -> None:
+    hp = kt.HyperParameters()
+    features = Features(layout, hp)
+    assert not hp.values
+    features.statistics  # noqa: B018
+    assert set(hp.values) == {"features/statistics", "features/pairs"}
+    assert set(features.inputs) == {"statistics", "pairs"}
+
+
+def test_what_does_not_matter_for_a_layout_is_not_declared(layouts: dict[str, Layout]) -> None:
+    hp = kt.HyperParameters()
+    Features(layouts["ids"], hp, first_order=True).vector()
+    assert set(hp.values) == {"features/dim"}
+
+
+def test_given_values_are_not_declared_and_false_is_one(layout: Layout) -> None:
+    hp = kt.HyperParameters()
+    features = Features(layout, hp, dim=4, statistics=False, pairs=False, pooling="sum", cap=0)
+    assert features.fields(statistics=True).shape == (None, 8, 4)
+    assert set(hp.values) == {"features/numbers", "features/number_embedding"}
+
+
+@pytest.mark.parametrize("first_order", [True, False])
+def test_the_first_order_term_has_a_column_for_each_target(layouts: dict[str, Layout], first_order: bool) -> None:
+    features = Features(layouts["targets"], kt.HyperParameters(), first_order=first_order)
+    assert features.linear().shape == (None, 2)
+
+
+def test_first_order_weights_lie_behind_the_fields_in_one_table(layouts: dict[str, Layout], batch_of: Batch) -> None:
+    features = Features(layouts["ids"], kt.HyperParameters(), first_order=True, dim=4)
+    both = keras.layers.Concatenate()([keras.layers.Flatten()(features.fields()), features.linear()])
+    model = keras.Model(features.inputs, both)
+    (table,) = model.weights
+    assert table.shape == (12 + 9 + 5, 5)
+    ids = np.array([[3, 2, 1]], "int32")
+    rows = table.numpy()[[3, 12 + 2, 21 + 1]]
+    np.testing.assert_allclose(model({"ids": ids})[0], [*rows[:, :4].ravel(), rows[:, 4].sum()], rtol=1e-5, atol=1e-7)
+
+
+def test_statistics_are_standardised_by_the_layout(layouts: dict[str, Layout]) -> None:
+    features = Features(layouts["statistics"], kt.HyperParameters())
+    found = values(features, features.dense(), {"statistics": np.array([[-0.3, 3.0]], "float32")})
+    np.testing.assert_allclose(found, [[1.0, 1.0]], rtol=1e-5)
+
+
+def test_the_vector_holds_fields_then_numbers_then_statistics(layout: Layout, batch_of: Batch) -> None:
+    features = Features(layout, kt.HyperParameters(), dim=4)
+    parts = [keras.layers.Flatten()(features.fields()), features.numbers, features.statistics]
+    batch = batch_of(layout)
+    found = values(features, features.vector(), batch)
+    assert found.shape == (6, 8 * 4 + 3 + 3)
+    np.testing.assert_array_equal(found, np.concatenate([values(features, part, batch) for part in parts], 1))
+
+
+def test_given_columns_are_all_that_is_read(layout: Layout) -> None:
+    features = Features(layout, kt.HyperParameters(), columns=["user", "place"], dim=4)
+    assert features.vector().shape == (None, 8)
+    assert set(features.inputs) == {"ids"}
+
+
+def test_a_column_is_found_by_name(layout: Layout, batch_of: Batch) -> None:
+    features = Features(layout, kt.HyperParameters(), columns=["item", "place"], dim=4)
+    batch = batch_of(layout)
+    found = values(features, features.column("place"), batch)
+    np.testing.assert_array_equal(found, values(features, features.fields(), batch)[:, 1])
+
+
+def test_a_cap_is_searched_for_large_vocabularies_only(layouts: dict[str, Layout]) -> None:
+    large = replace(layouts["ids"], ids=(replace(layouts["ids"].ids[0], size=20_000),))
+    hp = kt.HyperParameters()
+    hp.values["features/cap"] = 10_000
+    features = Features(large, hp)
+    model = keras.Model(features.inputs, features.fields())
+    assert model.weights[0].shape == (10_000, 16)
+    assert next(item.values for item in hp.space if item.name == "features/cap") == [0, 10_000]
+
+
+@pytest.mark.parametrize("kind", ["linear", "piecewise", "periodic"])
+@pytest.mark.parametrize("numbers", ["log", "quantile"])
+def test_numbers_are_embedded_in_every_way(layout: Layout, batch_of: Batch, kind: str, numbers: str) -> None:
+    features = Features(layout, kt.HyperParameters(), number_embedding=kind, numbers=numbers, dim=4)
+    found = values(features, features.fields(), batch_of(layout))
+    assert found.shape == (6, 8, 4)
+    assert np.isfinite(found).all()
+
+
+def test_statistics_are_the_only_field_where_there_is_nothing_else(layouts: dict[str, Layout]) -> None:
+    assert Features(layouts["statistics"], kt.HyperParameters(), dim=4).fields().shape == (None, 1, 4)
+
+
+@pytest.mark.parametrize("view", ["fields", "vector", "linear"])
+def test_a_layout_with_nothing_to_read_is_refused(layouts: dict[str, Layout], view: str) -> None:
+    features = Features(layouts["statistics"], kt.HyperParameters(), statistics=False)
+    with pytest.raises(ConfigError, match=r"`layout`.*'statistics': False"):
+        getattr(features, view)()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("dims", 8, "Did you mean 'dim'"),
+        ("dim", 0, "a whole number of 1 or more"),
+        ("dim", True, "a whole number of 1 or more"),
+        ("cap", -1, "a whole number of 0 or more"),
+        ("numbers", "logs", "Did you mean 'log'"),
+        ("number_embedding", "cubic", "'piecewise'"),
+        ("pooling", "median", "'mean'"),
+        ("pairs", 1, "True, False or None"),
+    ],
+)
+def test_an_argument_that_is_not_allowed_is_refused(layout: Layout, name: str, value: Any, allowed: str) -> None:
+    with pytest.raises(ConfigError, match=allowed):
+        Features(layout, kt.HyperParameters(), **{name: value})
