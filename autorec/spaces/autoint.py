@@ -20,8 +20,8 @@ class AutoInt(Preset):
 
     Args:
         dim, numbers, number_embedding, statistics, pairs, pooling, cap: See `autorec.spaces.Features`.
-        attention_dim: Width of a head (4, 8, 16; default 8).
-        attention_layers: Number of attention layers (1 to 3; default 2).
+        attention_dim: Width of a head (8, 16, 32; default 16).
+        attention_layers: Number of attention layers (1 to 3; default 1).
         heads, residual: See `autorec.blocks.SelfAttention`.
         deep: Whether there is a deep network (default True).
         units, layers, dropout, batch_norm: See `autorec.blocks.MLP`.
@@ -42,7 +42,9 @@ class AutoInt(Preset):
 
     def assemble(self, features: Features, hp: Any) -> keras.Model:
         """Returns the model."""
-        outputs = [self.block(hp, SelfAttention)(features.fields(statistics=True))]
+        fields = features.fields(statistics=True)
+        # One field alone has nothing to attend to.
+        outputs = [self.block(hp, SelfAttention)(fields) if fields.shape[1] > 1 else fields]
         deep = self.own(hp, "deep")
         with self.when(hp, "deep", True):
             if deep:

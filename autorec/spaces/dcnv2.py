@@ -24,8 +24,8 @@ class DCNv2(DCN):
         structure: `parallel` or `stacked` (default `parallel`).
         kind: `low_rank`, `matrix` or `mixture`, see `autorec.blocks.CrossNetwork` (default `low_rank`).
         cross_layers: Number of crosses (1 to 4; default 2).
-        rank: Rank of `low_rank` and `mixture` (16, 32, 64; default 32).
-        experts: Number of experts of `mixture` (2 to 4; default 4).
+        rank: Rank of `low_rank` and `mixture` (8, 16, 32, 64; default 32).
+        experts: Number of experts of `mixture` (2, 4, 8; default 4).
         units, layers, dropout, batch_norm: See `autorec.blocks.MLP`.
 
     Raises:

@@ -119,8 +119,6 @@ class Preset(kt.HyperModel, ABC):
             for mine, (owner, argument) in self.BLOCKS.items()
             if owner is block and mine in self.arguments
         }
-        if isinstance(given.get("units"), (list, tuple)):
-            given["layers"] = len(given["units"])  # a list of widths leaves nothing to search there
         return block.tune(hp, name=name, **{**given, **fixed})
 
     def own(self, hp: Any, argument: str) -> Any:
