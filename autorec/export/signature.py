@@ -39,8 +39,11 @@ class ServedModel(tf.Module):
             name: _lookup_table(vocabulary, folder / f"vocabulary_{i}.txt")
             for i, (name, vocabulary) in enumerate(encoder.vocabularies.items())
         }
-        tables = [t for g in ("statistics", "pairs") if g in self._groups for t in getattr(encoder, g)]
-        self._tables = {table.sources: _StatisticTable(table) for table in tables}
+        self._tables = {
+            group: [_StatisticTable(table) for table in getattr(encoder, group)]
+            for group in ("statistics", "pairs")
+            if group in self._groups
+        }
 
     def signature(self) -> Any:
         """Returns the concrete function that `serving_default` becomes."""
@@ -49,7 +52,7 @@ class ServedModel(tf.Module):
             is_list = feature.kind in ("bag", "sequence") and feature.separator is None
             dtype = _DTYPES[feature.dtype] if feature.separator is None else tf.string
             specs[feature.name] = tf.TensorSpec((None, None) if is_list else (None,), dtype, name=feature.name)
-        return tf.function(self.__call__).get_concrete_function(specs)
+        return tf.function(self.__call__, autograph=False).get_concrete_function(specs)
 
     def __call__(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         outputs = self.model(self.encode(columns), training=False)
@@ -70,14 +73,16 @@ class ServedModel(tf.Module):
             encoded["numbers"] = tf.stack(self._numbers(columns), 1)
         for group in ("statistics", "pairs"):
             if group in self._groups:
-                tables = [self._tables[table.sources] for table in getattr(self._encoder, group)]
-                encoded[group] = tf.concat(
-                    [table.lookup([ids[:, layout.position(name)] for name in table.sources]) for table in tables], 1
-                )
+                encoded[group] = self._statistics(group, ids)
         for column in layout.lists:
             if column.group in self._groups:
                 encoded[column.group] = self._list(self._encoder.schema[column.name], columns[column.name])
         return encoded
+
+    def _statistics(self, group: str, ids: Any) -> Any:
+        position = self._encoder.layout.position
+        pairs = zip(getattr(self._encoder, group), self._tables[group])
+        return tf.concat([table.lookup([ids[:, position(name)] for name in of.sources]) for of, table in pairs], 1)
 
     def _local(self, feature: Feature, values: Any) -> Any:
         if feature.dtype == "string":
