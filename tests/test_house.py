@@ -13,14 +13,16 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
     {"errors", "files"},
+    {"config"},
     {"data"},
     {"blocks", "run"},
     {"training"},
     {"spaces", "graph"},
     {"compression", "calibration", "explain"},
     {"report", "export", "searchers"},
-    {"recommender", "graph_classifier", "loading"},
-    {"cli", "serving", "progress", "demo"},
+    {"progress", "loading"},
+    {"recommender", "experiment", "graph_classifier"},
+    {"cli", "serving", "demo"},
 ]
 
 
@@ -39,9 +41,11 @@ def sources() -> list[tuple[str, Path]]:
     return [(name.removesuffix(".__init__"), path) for name, path in dict(found).items() if name != "autorec.__init__"]
 
 
-def imported(path: Path) -> set[str]:
+def imported(path: Path, at_once: bool = False) -> set[str]:
+    """Returns what a module imports of autorec; `at_once` leaves out what its functions import when they are called."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body if at_once else ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "autorec" else {node.module}
         elif isinstance(node, ast.Import):
@@ -56,7 +60,7 @@ def test_a_module_imports_only_from_its_floor_or_below(module: str, path: Path) 
 
 
 def test_no_circle_of_imports_between_modules() -> None:
-    edges = {module: imported(path) for module, path in sources()}
+    edges = {module: imported(path, at_once=True) for module, path in sources()}
     known = set(edges)
     state: dict[str, int] = {}
 
