@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ def share(argument: str, value: Any) -> float:
     Raises:
         ConfigError: If it is none.
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not 0 <= value < 1:
         raise ConfigError(argument, "a number of 0 or more and below 1", value)
     return float(value)

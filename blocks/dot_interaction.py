@@ -50,7 +50,7 @@ class DotInteraction(Block):
     def build(self, input_shape: Any) -> None:
         """Makes the kernels of projected inputs and the places of the pairs."""
         self.as_fields.build(input_shape)
-        fields = self.as_fields.compute_output_shape(input_shape)[1]
+        fields = self.as_fields.compute_output_shape(input_shape)[1] or 0
         if fields < 2 and not self.self_interaction:
             raise ConfigError("inputs", "two fields or more without `self_interaction`", input_shape)
         rows, columns = np.tril_indices(fields, 0 if self.self_interaction else -1)

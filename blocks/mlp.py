@@ -62,19 +62,17 @@ class MLP(Block):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        several = isinstance(units, (list, tuple))
-        if layers is None:
-            layers = len(as_list(units)) if several else LAYERS
-        self.layers = whole("layers", layers)
-        widths = list(units) if several else [units] * self.layers  # type: ignore[call-overload]
-        if len(widths) != self.layers:
-            raise ConfigError("layers", f"{len(widths)} for the list `units`, or left out", layers)
-        widths = [whole("units", width) for width in widths]
-        self.units = widths if several else widths[0]
+        given = list(units) if isinstance(units, (list, tuple)) else None
+        count = LAYERS if given is None else len(given)
+        self.layers = whole("layers", count if layers is None else layers)
+        if given is not None and len(given) != self.layers:
+            raise ConfigError("layers", f"{len(given)}, one for each of `units`, or left out", layers)
+        self._widths = [whole("units", width) for width in given or [units] * self.layers]
+        self.units = self._widths[0] if given is None else self._widths
         self.activation = _activation(activation)
         self.batch_norm = flag("batch_norm", batch_norm)
         self.dropout = share("dropout", dropout)
-        self.stack = [part for width in widths for part in self._layer(width)]
+        self.stack = [part for width in self._widths for part in self._layer(width)]
 
     @classmethod
     def tune(cls, hp: Any, name: str | None = None, **fixed: Any) -> Self:
@@ -113,7 +111,7 @@ class MLP(Block):
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Returns (batch, units)."""
-        return (as_list(input_shape)[0][0], as_list(self.units)[-1])
+        return (as_list(input_shape)[0][0], self._widths[-1])
 
 
 def _activation(name: Any) -> str:

@@ -24,7 +24,7 @@ class SelfAttention(Block):
     Args:
         dim: Width of each head (1 or more; searched: 8, 16, 32; default 16).
         heads: Number of heads (1 or more; searched: 1 to 4; default 2).
-        layers: Number of layers (1 or more; searched: 1 to 3; default 1).
+        layers: Number of layers (1 or more; searched: 1 to 3; default 2).
         residual: Whether there is `R v_i` (searched; default True).
         scaled: Whether products are divided by `sqrt(dim)` (default True).
 
@@ -45,12 +45,12 @@ class SelfAttention(Block):
     SPACE: ClassVar[dict[str, Hyperparameter]] = {
         "dim": Choice((8, 16, 32), 16),
         "heads": Int(1, 4, default=2),
-        "layers": Int(1, 3, default=1),
+        "layers": Int(1, 3, default=2),
         "residual": Boolean(True),
     }
 
     def __init__(
-        self, dim: int = 16, heads: int = 2, layers: int = 1, residual: bool = True, scaled: bool = True, **kwargs: Any
+        self, dim: int = 16, heads: int = 2, layers: int = 2, residual: bool = True, scaled: bool = True, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.dim = whole("dim", dim)
@@ -91,13 +91,16 @@ class SelfAttention(Block):
     def _attend(self, x: Any, kernel: Any) -> tuple[Any, Any]:
         """Takes (batch, fields, width); returns the next (batch, fields, heads * dim) and the attention."""
         fields, size = x.shape[1], self.heads * self.dim
-        mapped = ops.matmul(x, kernel)  # (batch, fields, parts * heads * dim)
-        heads = ops.reshape(mapped[:, :, : 3 * size], (-1, fields, 3 * self.heads, self.dim))
-        query, key, value = ops.split(ops.transpose(heads, (0, 2, 1, 3)), 3, axis=1)  # (batch, heads, fields, dim)
+        query, key, value, *residual = ops.split(ops.matmul(x, kernel), kernel.shape[1] // size, axis=-1)
+        query, key, value = (
+            ops.transpose(ops.reshape(part, (-1, fields, self.heads, self.dim)), (0, 2, 1, 3))
+            for part in (query, key, value)
+        )  # (batch, heads, fields, dim)
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
         weights = ops.softmax(scores / sqrt(self.dim) if self.scaled else scores)
-        mixed = ops.reshape(ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3)), (-1, fields, size))
-        return ops.relu(mixed + mapped[:, :, 3 * size :] if self.residual else mixed), weights
+        mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
+        mixed = ops.reshape(mixed, (-1, fields, size))
+        return ops.relu(sum(residual, mixed)), weights
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Returns (batch, fields, heads * dim)."""
