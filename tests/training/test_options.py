@@ -1,0 +1,120 @@
+"""Training options: checks, what is searched, JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import keras
+import keras_tuner as kt
+import pytest
+
+from autorec.errors import ConfigError
+from autorec.training.options import DEFAULTS, TrainOptions
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("optimizer", "adamm"),
+        ("optimizer", 3),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("table_optimizer", "lazy"),
+        ("table_l2", -1e-6),
+        ("clip", True),
+        ("plateau", 1.0),
+        ("patience", 0),
+        ("patience", 1.5),
+        ("clip", ()),
+    ],
+)
+def test_a_value_that_is_not_allowed_is_named(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=name):
+        TrainOptions(**{name: value})
+
+
+def test_a_misspelt_name_gets_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'rowwise_adagrad'"):
+        TrainOptions(table_optimizer="rowwise_adagard")
+
+
+def test_open_fields_are_searched_under_train() -> None:
+    hp = kt.HyperParameters()
+    tuned = TrainOptions().tune(hp)
+    assert sorted(hp.values) == ["train/learning_rate", "train/table_l2"]
+    assert tuned == TrainOptions().resolved()
+
+
+@pytest.mark.parametrize(("name", "value"), [("table_l2", 0.0), ("table_l2", 0), ("clip", 0.0), ("plateau", False)])
+def test_falsy_values_are_fixed(name: str, value: Any) -> None:
+    hp = kt.HyperParameters()
+    tuned = TrainOptions(**{name: value}).tune(hp)
+    assert getattr(tuned, name) == 0
+    assert f"train/{name}" not in hp.values
+
+
+def test_a_tuple_is_searched_with_its_first_value_as_default() -> None:
+    hp = kt.HyperParameters()
+    options = TrainOptions(table_optimizer=("adagrad", "adam"), patience=[1, 3])
+    assert options.tune(hp).table_optimizer == "adagrad"
+    hp.values["train/table_optimizer"] = "adam"
+    assert options.tune(hp).table_optimizer == "adam"
+    assert options.resolved().patience == 1
+
+
+def test_values_of_a_trial_are_taken() -> None:
+    hp = kt.HyperParameters()
+    TrainOptions().tune(hp)
+    hp.values |= {"train/learning_rate": 0.005, "train/table_l2": 0.0}
+    tuned = TrainOptions().tune(hp)
+    assert (tuned.learning_rate, tuned.table_l2) == (0.005, 0.0)
+
+
+def test_a_keras_optimizer_keeps_its_own_rate() -> None:
+    hp = kt.HyperParameters()
+    tuned = TrainOptions(optimizer=keras.optimizers.SGD(0.5)).tune(hp)
+    assert tuned.learning_rate is None
+    assert "train/learning_rate" not in hp.values
+
+
+def test_dense_tables_have_no_lazy_l2() -> None:
+    hp = kt.HyperParameters()
+    assert TrainOptions(table_optimizer="dense").tune(hp).table_l2 == 0.0
+    assert list(hp.values) == ["train/learning_rate"]
+    with pytest.raises(ConfigError, match="table_l2"):
+        TrainOptions(table_optimizer="dense", table_l2=1e-6)
+
+
+def test_plateau_true_is_the_tenfold_cut() -> None:
+    assert TrainOptions(plateau=True).resolved().plateau == 0.1
+    assert TrainOptions(plateau=0.5).resolved().plateau == 0.5
+
+
+@pytest.mark.parametrize("options", [TrainOptions(), TrainOptions(clip=0.0, plateau=False, patience=(1, 2))])
+def test_options_survive_json(options: TrainOptions) -> None:
+    assert TrainOptions.from_dict(json.loads(json.dumps(options.to_dict()))) == options
+
+
+def test_a_keras_optimizer_survives_json() -> None:
+    values = json.loads(json.dumps(TrainOptions(optimizer=keras.optimizers.SGD(0.5)).to_dict()))
+    optimizer = TrainOptions.from_dict(values).optimizer
+    assert isinstance(optimizer, keras.optimizers.SGD)
+    assert float(optimizer.learning_rate) == 0.5
+
+
+def test_an_unknown_option_in_json_is_named() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'patience'"):
+        TrainOptions.from_dict({"patiense": 3})
+
+
+def test_defaults_pass_their_own_checks() -> None:
+    assert TrainOptions(**DEFAULTS).resolved() == TrainOptions().resolved()
+
+
+def test_options_are_read_without_tensorflow() -> None:
+    code = "import sys, autorec.training as t; t.TrainOptions(clip=1.0); print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
