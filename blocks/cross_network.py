@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from math import sqrt
 from typing import Any, ClassVar, Self
@@ -90,27 +91,30 @@ class CrossNetwork(Block):
     def build(self, input_shape: Any) -> None:
         """Makes the weights of all layers."""
         width = vector_width(input_shape)
-        inner = self.rank * (self.experts if self.kind == "mixture" else 1)
-        # Stacked experts start as each by itself would.
-        fans = {
-            "vector": {"kernel": ((width, 1), (width, 1))},
-            "matrix": {"kernel": ((width, width), (width, width))},
-            "low_rank": {"down": ((width, inner), (width, inner)), "up": ((inner, width), (inner, width))},
-            "mixture": {
-                "down": ((width, inner), (width, self.rank)),
-                "middle": ((self.experts, self.rank, self.rank), (self.rank, self.rank)),
-                "up": ((inner, width), (self.rank, width)),
-                "gate": ((width, self.experts), (width, self.experts)),
-            },
-        }[self.kind]
+        kernels = self._kernels(width)
         self.kernels = [
-            {name: self._weight(f"{name}_{layer}", *sizes) for name, sizes in fans.items()}
+            {name: self._weight(f"{name}_{layer}", *sizes) for name, sizes in kernels.items()}
             for layer in range(self.layers)
         ]
         self.biases = [
             self.add_weight(name=f"bias_{layer}", shape=(width,), initializer="zeros") for layer in range(self.layers)
         ]
         self.built = True
+
+    def _kernels(self, width: int) -> dict[str, tuple[tuple[int, ...], tuple[int, int]]]:
+        """Returns shape and fans of a layer's kernels; stacked experts have the fans of each by itself."""
+        rank, experts = self.rank, self.experts
+        if self.kind in ("vector", "matrix"):
+            shape = (width, 1 if self.kind == "vector" else width)
+            return {"kernel": (shape, shape)}
+        if self.kind == "low_rank":
+            return {"down": ((width, rank), (width, rank)), "up": ((rank, width), (rank, width))}
+        kernels = {
+            "down": ((width, experts * rank), (width, rank)),
+            "middle": ((experts, rank, rank), (rank, rank)),
+            "up": ((experts * rank, width), (rank, width)),
+        }
+        return kernels if experts == 1 else {**kernels, "gate": ((width, experts), (width, experts))}
 
     def _weight(self, name: str, shape: tuple[int, ...], fans: tuple[int, int]) -> Any:
         limit = sqrt(6 / sum(fans))
@@ -121,7 +125,7 @@ class CrossNetwork(Block):
         start = as_vector(inputs)
         if self.kind == "vector":
             return self._vector(start)
-        mapped = {"matrix": _matrix, "low_rank": _low_rank, "mixture": _mixture}[self.kind]
+        mapped = MAPS[self.kind]
         x = start
         for kernels, bias in zip(self.kernels, self.biases):
             x = start * (mapped(x, **kernels) + bias) + x
@@ -154,11 +158,15 @@ def _low_rank(x: Any, down: Any, up: Any) -> Any:
     return ops.matmul(ops.matmul(x, down), up)
 
 
-def _mixture(x: Any, down: Any, middle: Any, up: Any, gate: Any) -> Any:
-    """Returns the experts' maps of (batch, width), weighed by their gates and summed."""
+def _mixture(x: Any, down: Any, middle: Any, up: Any, gate: Any = None) -> Any:
+    """Returns the experts' maps of (batch, width), weighed by their gates and summed; one alone has no gate."""
     experts, rank, _ = middle.shape
-    gates = ops.expand_dims(ops.softmax(ops.matmul(x, gate)), -1)  # (batch, experts, 1)
     inner = ops.reshape(ops.tanh(ops.matmul(x, down)), (-1, experts, rank))
     inner = ops.tanh(ops.einsum("ber,ers->bes", inner, middle))
+    if gate is not None:
+        inner = ops.expand_dims(ops.softmax(ops.matmul(x, gate)), -1) * inner
     # The gates sum to one, so the bias, which all experts share, is added once behind this.
-    return ops.matmul(ops.reshape(gates * inner, (-1, experts * rank)), up)
+    return ops.matmul(ops.reshape(inner, (-1, experts * rank)), up)
+
+
+MAPS: dict[str, Callable[..., Any]] = {"matrix": _matrix, "low_rank": _low_rank, "mixture": _mixture}

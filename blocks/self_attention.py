@@ -97,7 +97,8 @@ class SelfAttention(Block):
             for part in (query, key, value)
         )  # (batch, heads, fields, dim)
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
-        weights = ops.softmax(scores / sqrt(self.dim) if self.scaled else scores)
+        scores = scores / sqrt(self.dim) if self.scaled else scores
+        weights = ops.softmax(scores) if fields > 1 else ops.ones_like(scores)  # Keras warns of a softmax of one
         mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
         mixed = ops.reshape(mixed, (-1, fields, size))
         return ops.relu(sum(residual, mixed)), weights

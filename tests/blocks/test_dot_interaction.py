@@ -1,7 +1,11 @@
-"""Dot interaction: every pair once."""
+"""The inner products of all pairs of fields."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import keras
+import keras_tuner as kt
 import numpy as np
 import pytest
 
@@ -9,32 +13,55 @@ from autorec.blocks import DotInteraction
 from autorec.blocks.testing import check_block
 from autorec.errors import ConfigError
 
-FIELDS = np.random.default_rng(0).normal(size=(6, 4, 3)).astype("float32")
+RANDOM = np.random.default_rng(0)
+FIELDS = RANDOM.normal(size=(5, 4, 3)).astype("float32")
+WIDE = RANDOM.normal(size=(5, 6)).astype("float32")
 
 
-@pytest.mark.parametrize(("itself", "width"), [(False, 10), (True, 15)])
-def test_it_holds_what_every_block_holds(itself: bool, width: int) -> None:
-    vector = np.random.default_rng(1).normal(size=(6, 5)).astype("float32")
-    arguments = {"self_interaction": itself, "dim": 3}
-    check_block(DotInteraction, arguments, [FIELDS, vector], output_shape=(6, width))
+@pytest.mark.parametrize(
+    ("arguments", "pairs"), [({}, 10), ({"self_interaction": True}, 15), ({"dim": 2, "self_interaction": False}, 10)]
+)
+def test_it_holds_what_every_block_holds(arguments: dict[str, Any], pairs: int) -> None:
+    check_block(DotInteraction, arguments, [WIDE, FIELDS], output_shape=(5, pairs))
 
 
-def test_it_has_the_inner_product_of_every_pair_in_the_order_of_the_lower_triangle() -> None:
-    pairs = [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
-    expected = np.stack([(FIELDS[:, i] * FIELDS[:, j]).sum(-1) for i, j in pairs], 1)
-    np.testing.assert_allclose(DotInteraction()(FIELDS), expected, rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("self_interaction", [False, True])
+def test_pairs_come_row_by_row_of_the_lower_triangle(self_interaction: bool) -> None:
+    pairs = [(i, j) for i in range(4) for j in range(i + self_interaction)]
+    expected = np.stack([(FIELDS[:, i] * FIELDS[:, j]).sum(1) for i, j in pairs], axis=1)
+    found = DotInteraction(self_interaction)(FIELDS)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_with_self_interaction_squares_are_there_too() -> None:
-    found = DotInteraction(self_interaction=True)(np.array([[[1, 2], [3, 4]]], "float32"))
-    np.testing.assert_allclose(found, [[5, 11, 25]])
+def test_three_fields_by_hand() -> None:
+    fields = np.array([[[1, 2], [3, 4], [5, 6]]], "float32")
+    np.testing.assert_array_equal(DotInteraction()(fields), [[11, 17, 39]])
 
 
-def test_one_field_alone_has_no_pair() -> None:
-    with pytest.raises(ConfigError, match="two or more fields"):
-        DotInteraction()(FIELDS[:, :1])
+def test_the_gradient_of_a_pair_reaches_its_two_fields() -> None:
+    import tensorflow as tf
+
+    fields = tf.Variable(np.array([[[1, 2], [3, 4], [5, 6]]], "float32"))
+    block = DotInteraction()
+    with tf.GradientTape() as tape:
+        second = block(fields)[0, 1]  # fields 2 and 0
+    np.testing.assert_array_equal(tf.convert_to_tensor(tape.gradient(second, fields))[0], [[5, 6], [0, 0], [1, 2]])
 
 
-def test_a_wrong_width_is_named() -> None:
-    with pytest.raises(ConfigError, match="`dim`"):
-        DotInteraction(dim=-1)
+def test_one_field_has_its_product_with_itself_only() -> None:
+    np.testing.assert_array_equal(DotInteraction(True)(np.array([[3, 4]], "float32")), [[25]])
+    with pytest.raises(ConfigError, match="two fields or more without `self_interaction`"):
+        DotInteraction()(keras.Input((4,)))
+
+
+def test_fixed_false_is_a_value_and_leaves_the_space() -> None:
+    hp = kt.HyperParameters()
+    hp.values["dot_interaction/self_interaction"] = True
+    assert DotInteraction.tune(hp).self_interaction is True
+    assert DotInteraction.tune(kt.HyperParameters(), self_interaction=False).self_interaction is False
+
+
+@pytest.mark.parametrize(("arguments", "name"), [({"dim": 0}, "dim"), ({"self_interaction": 1}, "self_interaction")])
+def test_what_is_not_allowed_is_named(arguments: dict[str, Any], name: str) -> None:
+    with pytest.raises(ConfigError, match=f"`{name}` must be"):
+        DotInteraction(**arguments)

@@ -1,4 +1,4 @@
-"""MLP: layers, arguments, its search space."""
+"""The deep network: widths, normalisation, dropout, what is searched."""
 
 from __future__ import annotations
 
@@ -12,58 +12,95 @@ from autorec.blocks import MLP
 from autorec.blocks.testing import check_block
 from autorec.errors import ConfigError
 
-X = np.random.default_rng(0).normal(size=(8, 5)).astype("float32")
-FIELDS = np.random.default_rng(1).normal(size=(8, 3, 2)).astype("float32")
-
-
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_it_holds_what_every_block_holds(batch_norm: bool) -> None:
-    arguments = {"units": 16, "layers": 2, "dropout": 0.0, "batch_norm": batch_norm}
-    check_block(MLP, arguments, [X, FIELDS], output_shape=(8, 16))
-
-
-def test_one_layer_is_the_rectified_affine_map() -> None:
-    block = MLP(units=4, layers=1, dropout=0.0)
-    found = block(X)
-    kernel, bias = (w.numpy() for w in block.weights)
-    np.testing.assert_allclose(found, np.maximum(X @ kernel + bias, 0), rtol=1e-5)
-
-
-def test_a_list_of_units_gives_the_width_of_each_layer() -> None:
-    block = MLP(units=[7, 3], dropout=0.0)
-    assert block(X).shape == (8, 3)
-    assert [tuple(w.shape) for w in block.weights] == [(5, 7), (7,), (7, 3), (3,)]
-
-
-def test_dropout_works_in_training_only() -> None:
-    block = MLP(units=64, layers=1, dropout=0.5)
-    np.testing.assert_array_equal(block(X), block(X))
-    assert (np.asarray(block(X, training=True)) == 0).mean() > (np.asarray(block(X)) == 0).mean() + 0.1
-
-
-def test_falsy_arguments_are_values_and_leave_the_space() -> None:
-    hp = kt.HyperParameters()
-    block = MLP.tune(hp, dropout=0.0, batch_norm=False)
-    assert (block.dropout, block.batch_norm) == (0.0, False)
-    assert sorted(hp.values) == ["mlp/layers", "mlp/units"]
-
-
-def test_two_in_a_build_do_not_share_names() -> None:
-    hp = kt.HyperParameters()
-    MLP.tune(hp, units=4, dropout=0.0, batch_norm=False)
-    MLP.tune(hp, units=4, dropout=0.0, batch_norm=False)
-    assert sorted(hp.values) == ["mlp/layers", "mlp_1/layers"]
-
-
-def test_a_list_of_units_leaves_no_number_of_layers_to_search() -> None:
-    hp = kt.HyperParameters()
-    assert MLP.tune(hp, units=[8, 4], dropout=0.0, batch_norm=False)(X).shape == (8, 4)
-    assert not hp.values
+RANDOM = np.random.default_rng(0)
+VECTOR = RANDOM.normal(size=(6, 3)).astype("float32")
+FIELDS = RANDOM.normal(size=(6, 2, 4)).astype("float32")
 
 
 @pytest.mark.parametrize(
-    "bad", [{"units": 0}, {"units": []}, {"units": [4, 0]}, {"layers": 0}, {"layers": True}, {"dropout": 1.0}]
+    ("arguments", "width"),
+    [
+        ({"units": 8}, 8),
+        ({"units": [8, 4], "dropout": 0.5, "activation": "gelu"}, 4),
+        ({"units": 8, "layers": 1, "batch_norm": True}, 8),
+    ],
 )
-def test_a_wrong_argument_is_named(bad: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=f"`{next(iter(bad))}`"):
-        MLP(**bad)
+def test_it_holds_what_every_block_holds(arguments: dict[str, Any], width: int) -> None:
+    check_block(MLP, arguments, [VECTOR, FIELDS], output_shape=(6, width))
+
+
+def test_each_layer_is_affine_then_rectified() -> None:
+    block = MLP(units=[5, 4])
+    found = block([VECTOR, FIELDS])
+    x = np.concatenate([VECTOR, FIELDS.reshape(6, 8)], axis=1)
+    for kernel, bias in zip(block.weights[::2], block.weights[1::2]):
+        x = np.maximum(x @ kernel.numpy() + bias.numpy(), 0)
+    np.testing.assert_allclose(found, x, rtol=1e-5, atol=1e-6)
+
+
+def test_normalisation_comes_ahead_of_the_activation() -> None:
+    block = MLP(units=4, layers=1, batch_norm=True, activation="linear")
+    found = np.array(block(VECTOR, training=True))
+    np.testing.assert_allclose(found.mean(0), 0, atol=1e-5)
+    rectified = MLP(units=4, layers=1, batch_norm=True)
+    rectified.build(VECTOR.shape)
+    rectified.set_weights(block.get_weights())
+    np.testing.assert_allclose(rectified(VECTOR, training=True), np.maximum(found, 0), atol=1e-5)
+
+
+def test_dropout_acts_in_training_only() -> None:
+    block = MLP(units=256, layers=1, dropout=0.5, activation="softplus")
+    assert np.array(block(VECTOR)).min() > 0
+    dropped = (np.array(block(VECTOR, training=True)) == 0).mean()
+    assert 0.4 < dropped < 0.6
+
+
+def test_a_whole_number_of_units_is_the_width_of_all_layers() -> None:
+    block = MLP(units=7, layers=3)
+    block.build([(None, 3), (None, 2, 4)])
+    assert [tuple(weight.shape) for weight in block.weights] == [(11, 7), (7,), (7, 7), (7,), (7, 7), (7,)]
+
+
+def test_the_default_is_two_layers_of_128() -> None:
+    block = MLP()
+    assert (block.layers, block.units, block.dropout, block.batch_norm) == (2, 128, 0.0, False)
+
+
+def test_fixed_zero_and_false_are_values_and_leave_the_space() -> None:
+    hp = kt.HyperParameters()
+    hp.values.update({"mlp/dropout": 0.5, "mlp/batch_norm": True})
+    block = MLP.tune(hp, dropout=0.0, batch_norm=False)
+    assert (block.dropout, block.batch_norm) == (0.0, False)
+    assert {item.name for item in hp.space} == {"mlp/layers", "mlp/units"}
+
+
+def test_a_list_of_units_fixes_the_number_of_layers() -> None:
+    hp = kt.HyperParameters()
+    assert MLP.tune(hp, units=[32, 16, 8]).layers == 3
+    assert {item.name for item in hp.space} == {"mlp/batch_norm", "mlp/dropout"}
+
+
+def test_two_in_one_build_share_no_hyperparameter() -> None:
+    hp = kt.HyperParameters()
+    MLP.tune(hp)
+    MLP.tune(hp)
+    names = [item.name for item in hp.space]
+    assert len(set(names)) == len(names) == 2 * len(MLP.SPACE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"units": 0}, "`units` must be a whole number of 1 or more, got 0"),
+        ({"units": [8, "16"]}, "`units` must be a whole number of 1 or more, got '16'"),
+        ({"units": []}, "`layers` must be a whole number of 1 or more, got 0"),
+        ({"layers": 1.5}, "`layers` must be a whole number of 1 or more, got 1.5"),
+        ({"units": [8, 4], "layers": 3}, "`layers` must be 2, one for each of `units`, or left out, got 3"),
+        ({"dropout": 1.0}, "`dropout` must be a number of 0 or more and below 1, got 1.0"),
+        ({"batch_norm": "no"}, "`batch_norm` must be True or False, got 'no'"),
+        ({"activation": "reluu"}, "`activation` must be the name of a Keras activation.*got 'reluu'"),
+    ],
+)
+def test_what_is_not_allowed_is_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        MLP(**arguments)
