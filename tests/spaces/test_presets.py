@@ -213,10 +213,11 @@ def test_a_factorization_machine_recovers_data_of_rank_k() -> None:
     layout = user_item_ratings(users + 2, items + 2, labels)
     keras.utils.set_random_seed(0)
     model = FM(dim=4).build_for(layout)
-    model.compile(keras.optimizers.Adam(0.02), "mse")
-    model.fit({"ids": ids[:10_000]}, {"stars": labels[:10_000, None]}, batch_size=500, epochs=40, verbose=0)
+    for rate in (0.02, 0.002):
+        model.compile(keras.optimizers.Adam(rate), "mse")
+        model.fit({"ids": ids[:10_000]}, {"stars": labels[:10_000, None]}, batch_size=500, epochs=40, verbose=0)
     error = predictions(model, {"ids": ids[10_000:]})["stars"][:, 0] - labels[10_000:]
-    assert np.mean(error**2) < 1.3 * noise**2
+    assert np.mean(error**2) < 1.2 * noise**2
 
 
 def user_item_ratings(users: int, items: int, labels: np.ndarray) -> Layout:
