@@ -28,6 +28,7 @@ class DataError(AutoRecError, ValueError):
         row: int | None = None,
         column: str | None = None,
     ) -> None:
+        self.message = message
         self.file = None if file is None else str(file)
         self.row = row
         self.column = column

@@ -28,9 +28,7 @@ def numbers(array: pa.Array, name: str | None = None) -> np.ndarray:
     if pa.types.is_string(array.type):
         array = _parsed(array, pa.float64(), "a number", name)
     values = array.cast(pa.float64(), safe=False) if array.type != pa.float64() else array
-    if values.null_count:
-        values = values.fill_null(float("nan"))
-    return values.to_numpy(zero_copy_only=False)
+    return values.to_numpy(zero_copy_only=False)  # a null becomes NaN
 
 
 def microseconds(array: pa.Array, unit: str | None) -> np.ndarray:
@@ -164,5 +162,7 @@ def time_numbers(micros: np.ndarray, latest: int) -> np.ndarray:
 def text_keys(values: pa.Array) -> pl.Series:
     """Returns dictionary values as strings, the form in which vocabularies hold them; an empty string is null."""
     series: Any = pl.from_arrow(values)
-    series = series.cast(pl.String)
-    return series.set(series == "", None) if values.type == pa.string() or values.type == pa.large_string() else series
+    if not pa.types.is_string(values.type):
+        return series.cast(pl.String)
+    shortest = pc.min(pc.binary_length(values)).as_py()
+    return series.set((series == "").fill_null(False), None) if shortest == 0 else series

@@ -57,7 +57,9 @@ def infer(
     if target is None and y is not None:
         target = source.schema.names[-1]
     named = _roles(roles)
-    schema = Schema(targets=_targets(source, target), **named)
+    schema = Schema(targets=_targets(source, target))
+    for role, name in named.items():
+        setattr(schema, role, name)
     _check_roles(source, schema, named)
     names = [name for name in source.schema.names if name not in schema.targets and name != schema.weight]
     sample = source.sample([*names, *schema.targets], SAMPLE)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
 
 from autorec.data.layout import NumberColumn
 
-SAMPLE = 262_144
+SAMPLE = 131_072
 QUANTILES = 65
 
 
@@ -22,11 +23,11 @@ class NumberSample:
         self._seen = 0
         self._size = 0
 
-    def add(self, rows: np.ndarray) -> None:
-        """Adds (rows, columns) float64 training rows."""
-        first = -self._seen % self._step
-        kept = rows[first :: self._step].copy()
-        self._seen += len(rows)
+    def add(self, rows: np.ndarray, train: np.ndarray | None = None) -> None:
+        """Adds (rows, columns) float64 training rows, or those whose numbers `train` gives."""
+        train = np.arange(len(rows)) if train is None else train
+        kept = rows[train[-self._seen % self._step :: self._step]]
+        self._seen += len(train)
         self._kept.append(kept)
         self._size += len(kept)
         while self._size > SAMPLE:
@@ -40,9 +41,13 @@ class NumberSample:
         return np.concatenate(self._kept) if self._kept else np.zeros((0, 0))
 
 
-def number_columns(rows: np.ndarray, names: Sequence[tuple[str, str]]) -> tuple[NumberColumn, ...]:
+def number_columns(
+    rows: np.ndarray, names: Sequence[tuple[str, str]], pool: Executor | None = None
+) -> tuple[NumberColumn, ...]:
     """Returns what is learned from sampled rows, a column for each (name, feature)."""
-    return tuple(_column(name, feature, rows[:, i]) for i, (name, feature) in enumerate(names))
+    places = range(len(names))
+    run = map if pool is None else pool.map
+    return tuple(run(lambda i: _column(*names[i], rows[:, i]), places))
 
 
 def _column(name: str, feature: str, values: np.ndarray) -> NumberColumn:

@@ -16,6 +16,7 @@ from autorec.data.source import BLOCK, Source, check_names, table_of
 from autorec.errors import DataError
 
 _SUFFIXES = (".parquet", ".pq")
+_READ = 4 * BLOCK
 _SPREAD = 8  # with fewer row groups, a sample reads through them all
 
 
@@ -77,10 +78,13 @@ class ParquetSource(Source):
         text = [name for name in self._text if name in schema.names]
         try:
             with pq.ParquetFile(path, read_dictionary=text) as file:
-                for batch in file.iter_batches(rows, columns=schema.names, row_groups=groups):
-                    if batch.num_rows:
-                        yield normal_batch(batch, schema, str(path), start)
-                        start += batch.num_rows
+                # Each batch brings its columns' dictionaries anew: fewer batches, fewer dictionaries to look through.
+                size = rows if rows < BLOCK else max(rows, _READ)
+                for batch in file.iter_batches(size, columns=schema.names, row_groups=groups):
+                    found = normal_batch(batch, schema, str(path), start)
+                    for first in range(0, batch.num_rows, rows):
+                        yield found.slice(first, rows)
+                    start += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"the file is damaged: {error}", file=path, row=start) from error
 

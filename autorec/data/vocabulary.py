@@ -12,6 +12,7 @@ import pyarrow as pa
 from autorec.data.columns import text_keys
 
 MISSING, UNKNOWN, RESERVED = 0, 1, 2
+UNCOUNTED = -1
 
 
 class Vocabulary:
@@ -64,8 +65,10 @@ class Counts:
         # The mapping from text to code lives as long as some series of this type does.
         self._alive = pl.Series(["\0"], dtype=self._categories)
         self._counts = np.zeros(1024, np.int64)
-        self._first = np.zeros(1024, np.int64)  # the counted row in which each value came first
+        self._first = np.full(1024, UNCOUNTED, np.int64)  # the counted row in which each value came first
+        self._first[0] = 0
         self._counted = 0
+        self._found = 1
         self._size = 1
         self._last: tuple[pa.Array, np.ndarray] | None = None
 
@@ -74,24 +77,34 @@ class Counts:
         return spread(self._dictionary_codes(column.dictionary), column)
 
     def _dictionary_codes(self, values: pa.Array) -> np.ndarray:
-        if self._last is not None and _same_memory(self._last[0], values):
-            return self._last[1]
-        found = text_keys(values).cast(self._categories).to_physical().cast(pl.Int32)
-        codes = found.fill_null(0).to_numpy()
-        self._size = max(self._size, int(codes.max(initial=0)) + 1)
-        self._last = (values, codes)
-        return codes
+        known = np.zeros(0, np.int32)
+        if self._last is not None and _begins_with(values, self._last[0]):
+            known = self._last[1]  # a Parquet row group's dictionary grows from batch to batch
+        if len(known) < len(values):
+            found = text_keys(values.slice(len(known))).cast(self._categories).to_physical().cast(pl.Int32)
+            found = found.fill_null(0) if found.null_count() else found
+            codes = np.concatenate([known, found.to_numpy()])
+            self._size = max(self._size, int(codes[len(known) :].max()) + 1)
+            self._last = (values, codes)
+            return codes
+        return known
 
     def add(self, codes: np.ndarray) -> None:
         """Counts codes of training rows."""
-        found = np.bincount(codes, minlength=self._size)
-        if len(found) > len(self._counts):
-            more = max(len(found), 2 * len(self._counts)) - len(self._counts)
-            self._counts, self._first = np.pad(self._counts, (0, more)), np.pad(self._first, (0, more))
-        fresh = np.flatnonzero(self._counts[codes] == 0)[::-1]
-        self._first[codes[fresh]] = self._counted + fresh  # of several rows of a value the first is written last
-        self._counts[: len(found)] += found
+        if self._size > len(self._counts):
+            more = max(self._size, 2 * len(self._counts)) - len(self._counts)
+            self._counts = np.pad(self._counts, (0, more))
+            self._first = np.pad(self._first, (0, more), constant_values=UNCOUNTED)
+        if self._found < self._size:
+            self._note_first(codes)
+        np.add.at(self._counts, codes, 1)
         self._counted += len(codes)
+
+    def _note_first(self, codes: np.ndarray) -> None:
+        fresh = np.flatnonzero(np.take(self._first, codes, mode="clip") == UNCOUNTED)[::-1]
+        if len(fresh):
+            self._first[codes[fresh]] = self._counted + fresh  # of several rows of a value the first is written last
+            self._found = int(np.count_nonzero(self._first != UNCOUNTED))
 
     def finish(self, dtype: str, min_count: int, max_size: int | None) -> tuple[Vocabulary, np.ndarray]:
         """Returns the vocabulary and the local id of each provisional code.
@@ -113,14 +126,22 @@ class Counts:
 def spread(of_dictionary: np.ndarray, column: pa.DictionaryArray) -> np.ndarray:
     """Returns for each row what its dictionary entry has; 0 where the row is missing."""
     indices = column.indices
-    if indices.null_count == 0:
-        return of_dictionary[indices.to_numpy(zero_copy_only=False)] if len(of_dictionary) else np.zeros(0, np.int32)
-    padded = np.append(of_dictionary, of_dictionary.dtype.type(0))
-    return padded[indices.fill_null(len(of_dictionary)).to_numpy(zero_copy_only=False)]
+    if len(of_dictionary) == 0:
+        return np.zeros(len(column), of_dictionary.dtype)
+    if indices.null_count:
+        of_dictionary = np.append(of_dictionary, of_dictionary.dtype.type(0))
+        indices = indices.fill_null(len(of_dictionary) - 1)
+    # Arrow has checked the indices; `clip` spares NumPy its own check and a buffer.
+    return np.take(of_dictionary, indices.to_numpy(zero_copy_only=False), mode="clip")
+
+
+def _begins_with(values: pa.Array, start: pa.Array) -> bool:
+    if len(values) < len(start) or values.type != start.type:
+        return False
+    return _same_memory(values, start) or values.slice(0, len(start)).equals(start)
 
 
 def _same_memory(a: pa.Array, b: pa.Array) -> bool:
-    if len(a) != len(b) or a.offset != b.offset:
-        return False
-    pairs = zip(a.buffers()[1:], b.buffers()[1:])
-    return all((x is None and y is None) or (x and y and x.address == y.address) for x, y in pairs)
+    pairs = zip(a.buffers(), b.buffers())
+    same = all(x is y or (x is not None and y is not None and x.address == y.address) for x, y in pairs)
+    return same and a.offset == b.offset

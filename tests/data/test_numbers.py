@@ -76,7 +76,7 @@ def test_a_long_log_is_sampled_evenly_whatever_the_blocks(block: int) -> None:
         sample.add(rows[start : start + block])
     found = sample.rows[:, 0]
     assert len(found) <= SAMPLE
-    assert set(np.diff(found)) == {4.0}
+    assert set(np.diff(found)) == {8.0}
     assert found[0] == 0
 
 

@@ -1,0 +1,219 @@
+"""The first pass of an encoding: rows with provisional ids on disk, and what was learned while they streamed by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from autorec.data import columns
+from autorec.data.cache import PartWriter
+from autorec.data.encoder import column_of, table_of
+from autorec.data.lists import Lists
+from autorec.data.numbers import NumberSample
+from autorec.data.schema import Feature, Schema
+from autorec.data.source import BLOCK, Source
+from autorec.data.vocabulary import Counts
+from autorec.errors import DataError
+
+
+@dataclass
+class _Rows:
+    """A batch of rows, column by column."""
+
+    train: np.ndarray
+    held: np.ndarray
+    ids: list[np.ndarray]
+    numbers: list[np.ndarray]
+    lists: list[Lists]
+    labels: np.ndarray
+    weights: np.ndarray | None
+    users: np.ndarray | None
+
+
+class FirstPass:
+    """Reads sources and writes their rows, with provisional ids, into the files of two parts.
+
+    Reading, encoding and writing of successive batches overlap; the columns of a batch are encoded side by side.
+
+    Args:
+        schema: What to read, and as what.
+        folder: Where the parts go.
+    """
+
+    def __init__(self, schema: Schema, folder: Path) -> None:
+        self.schema = schema
+        self.writers = {name: PartWriter(folder / name) for name in ("train", "validation")}
+        self.counts: dict[str, Counts] = {}
+        self.sample = NumberSample()
+        self.latest: dict[str, int] = {}
+        self.times: list[np.ndarray] = []
+        self.pool = ThreadPoolExecutor(os.cpu_count() or 1)
+        self._groups = Counts()
+        for feature in schema:
+            if feature.kind in ("categorical", "bag", "sequence"):
+                self.counts.setdefault(table_of(feature), Counts())
+
+    def read(self, source: Source, mask: np.ndarray | None) -> Iterator[int]:
+        """Adds the rows of a source; gives the number of rows read so far, batch by batch.
+
+        Args:
+            source: The rows.
+            mask: True for validation rows; None if there are none. Rows behind its end are validation rows.
+
+        Raises:
+            DataError: If a value cannot be read as what the schema says.
+        """
+        start = 0
+        with ThreadPoolExecutor(1) as writing:
+            pending: Future[None] | None = None
+            for batch in _ahead(iter(source.batches(self.schema.columns, BLOCK))):
+                held = _held(mask, slice(start, start + batch.num_rows))
+                try:
+                    rows = self._encode(batch, held)
+                except DataError as error:
+                    raise _placed(error, source, start) from error
+                if pending is not None:
+                    pending.result()
+                pending = writing.submit(self._append, rows)
+                start += batch.num_rows
+                yield start
+            if pending is not None:
+                pending.result()
+
+    def last_times(self) -> dict[str, int]:
+        """Returns the time of the last training row for each time feature, microseconds."""
+        return {name: 0 if value == columns.MISSING_INT else value for name, value in self.latest.items()}
+
+    def close(self) -> None:
+        """Closes the files, also those of an encoding that failed."""
+        self.pool.shutdown(cancel_futures=True)
+        for writer in self.writers.values():
+            writer.close()
+
+    def _encode(self, batch: pa.RecordBatch, held: np.ndarray) -> _Rows:
+        schema = self.schema
+        train = np.flatnonzero(~held)
+        labels = np.stack([columns.numbers(column_of(batch, name), name) for name in schema.targets], 1)
+        weights = None
+        if schema.weight:
+            weights = columns.numbers(column_of(batch, schema.weight)).astype(np.float32)
+        rows = _Rows(
+            train, np.flatnonzero(held), [], [], [], labels.astype(np.float32), weights, self._group_codes(batch)
+        )
+        if schema.time:
+            self.times.append(columns.order_values(column_of(batch, schema.time))[train])
+        self._encode_features(batch, rows)
+        return rows
+
+    def _encode_features(self, batch: pa.RecordBatch, rows: _Rows) -> None:
+        encoded = self._columns(batch, rows.train)
+        for feature in self.schema:
+            column = encoded[feature.name]
+            if feature.kind == "categorical":
+                rows.ids.append(column)
+            elif feature.kind == "numeric":
+                rows.numbers.append(column)
+            elif feature.kind == "time":
+                self._note_latest(feature.name, column[rows.train])
+                rows.ids.extend(columns.time_ids(column).T)
+                rows.numbers.extend(_provisional_times(column))
+            else:
+                rows.lists.append(column)
+
+    def _columns(self, batch: pa.RecordBatch, train: np.ndarray) -> dict[str, Any]:
+        """Returns each feature's values or provisional ids; features that share a table go one after the other."""
+        jobs: dict[tuple[str, str], list[Feature]] = {}
+        for feature in self.schema:
+            shares = feature.kind not in ("numeric", "time")
+            jobs.setdefault(("table", table_of(feature)) if shares else ("column", feature.name), []).append(feature)
+
+        def work(features: list[Feature]) -> list[tuple[str, Any]]:
+            return [(f.name, self._column(column_of(batch, f.name), f, train)) for f in features]
+
+        return {name: values for found in self.pool.map(work, jobs.values()) for name, values in found}
+
+    def _column(self, column: pa.Array, feature: Feature, train: np.ndarray) -> Any:
+        if feature.kind == "numeric":
+            return columns.numbers(column, feature.name)
+        if feature.kind == "time":
+            return columns.microseconds(column, feature.unit)
+        counter = self.counts[table_of(feature)]
+        if feature.kind == "categorical":
+            codes = counter.codes(columns.keys(column, feature))
+            counter.add(np.take(codes, train))
+            return codes
+        offsets, values = columns.flat_list(column, feature)
+        found = Lists(offsets, counter.codes(values.dictionary_encode()))
+        counter.add(found.rows(train).values)
+        return found
+
+    def _note_latest(self, name: str, micros: np.ndarray) -> None:
+        if len(micros):
+            self.latest[name] = max(self.latest.get(name, columns.MISSING_INT), int(micros.max()))
+
+    def _group_codes(self, batch: pa.RecordBatch) -> np.ndarray | None:
+        name = self.schema.group or self.schema.user
+        if name is None:
+            return None
+        column = column_of(batch, name)
+        column = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        return self._groups.codes(column).astype(np.int64)
+
+    def _append(self, rows: _Rows) -> None:
+        arrays: dict[str, Any] = {f"list_{i}": values for i, values in enumerate(rows.lists)}
+        if rows.ids:
+            arrays["ids"] = np.stack(rows.ids, 1, dtype=np.int32)
+        if rows.numbers:
+            arrays["numbers"] = np.stack(rows.numbers, 1, dtype=np.float64)
+            self.sample.add(arrays["numbers"], rows.train)
+        for name, chosen in (("train", rows.train), ("validation", rows.held)):
+            if len(chosen):
+                self.writers[name].append(
+                    {group: _rows_of(array, chosen, len(rows.labels)) for group, array in arrays.items()},
+                    rows.labels[chosen],
+                    None if rows.weights is None else rows.weights[chosen],
+                    None if rows.users is None else rows.users[chosen],
+                )
+
+
+def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Reads one batch ahead in another thread."""
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(next, batches, None)
+        while (batch := pending.result()) is not None:
+            pending = pool.submit(next, batches, None)
+            yield batch
+
+
+def _held(mask: np.ndarray | None, rows: slice) -> np.ndarray:
+    if mask is None:
+        return np.zeros(rows.stop - rows.start, bool)
+    return mask[rows] if len(mask) >= rows.stop else np.ones(rows.stop - rows.start, bool)
+
+
+def _placed(error: DataError, source: Source, start: int) -> DataError:
+    """Returns the error with the file, and the row counted from the first one."""
+    if error.file is not None:
+        return error
+    row = None if error.row is None else source.line(error.row + start)
+    return DataError(error.message, file=source.name, row=row, column=error.column)
+
+
+def _provisional_times(micros: np.ndarray) -> list[np.ndarray]:
+    """Returns the number columns of a time, with the time itself in the place of its age."""
+    found = list(columns.time_numbers(micros, 0).T)
+    found[0] = np.where(micros == columns.MISSING_INT, np.nan, micros.astype(np.float64))
+    return found
+
+
+def _rows_of(array: Any, rows: np.ndarray, total: int) -> Any:
+    if len(rows) == total:
+        return array
+    return array.rows(rows) if isinstance(array, Lists) else np.take(array, rows, axis=0)
