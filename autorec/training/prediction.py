@@ -52,6 +52,14 @@ def input_groups(model: Any) -> list[str]:
     return [tensor.name for tensor in model.inputs]
 
 
+def arrange(model: Any, x: Mapping[str, Any]) -> Any:
+    """Returns groups of columns in the structure of a functional model's input: a dict, a list or one tensor."""
+    if isinstance(model.input, Mapping):
+        return dict(x)
+    listed = [x[group] for group in input_groups(model)]
+    return listed if isinstance(model.input, (list, tuple)) else listed[0]
+
+
 def output_names(model: Any) -> list[str]:
     """Returns the names of a functional model's outputs: its targets where they are a dict."""
     return list(model.output) if isinstance(model.output, Mapping) else list(model.output_names)
@@ -64,13 +72,12 @@ def compiled(model: Any) -> Any:
     """
     if _COMPILED not in model.__dict__:
         names = output_names(model)
-        keyed = isinstance(model.input, Mapping)
-        tensors = model.input if keyed else {tensor.name: tensor for tensor in model.inputs}
+        tensors = model.input if isinstance(model.input, Mapping) else {each.name: each for each in model.inputs}
         specs = {group: tf.TensorSpec((None, *tensor.shape[1:]), tensor.dtype) for group, tensor in tensors.items()}
 
         @tf.function(input_signature=[specs], autograph=False)
         def call(x: Any) -> Any:
-            outputs = model(x if keyed else [x[group] for group in tensors], training=False)
+            outputs = model(arrange(model, x), training=False)
             return outputs if isinstance(outputs, Mapping) else dict(zip(names, _listed(outputs)))
 
         # Past Keras's `__setattr__`, which tracks; a cache that held the model from outside would keep it alive.

@@ -15,7 +15,7 @@ from autorec.training.callbacks import TimeLimit
 from autorec.training.losses import losses
 from autorec.training.optimizers import make_optimizer
 from autorec.training.options import TrainOptions
-from autorec.training.prediction import input_groups
+from autorec.training.prediction import arrange, input_groups
 from autorec.training.recipe import Recipe
 from autorec.training.sizes import default_batch_size, default_epochs
 from autorec.training.stepper import Stepper
@@ -133,8 +133,10 @@ def _compile(model: Any, layout: Layout, options: TrainOptions) -> None:
 def _dataset(model: Any, parts: Sequence[Part], layout: Layout, batch_size: int, seed: int, epochs: int) -> Any:
     targets = [target.name for target in layout.targets]
     dataset = batches(parts, input_groups(model), targets, batch_size, shuffle=True, seed=seed, epochs=epochs)
-    if not isinstance(model.output, dict):
-        dataset = dataset.map(lambda x, y, *w: (x, y[targets[0]], *w))
+    if not (isinstance(model.input, dict) and isinstance(model.output, dict)):
+        dataset = dataset.map(
+            lambda x, y, *w: (arrange(model, x), y if isinstance(model.output, dict) else y[targets[0]], *w)
+        )
     # Without a length: Keras would count on whole calls of `steps_per_execution` and stop too soon.
     return dataset.repeat()
 

@@ -1,0 +1,262 @@
+"""Training: the course of epochs, what ends it, what the model is left with."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from autorec.data.cache import Part
+from autorec.errors import ConfigError, TrialFailed
+from autorec.training import TrainOptions, predict, train, validation
+from autorec.training import trainer as module
+from autorec.training.callbacks import TimeLimit
+from tests.training import small
+
+FAST = TrainOptions(learning_rate=0.02)
+
+
+def run(model: keras.Model | None = None, validated: bool = True, **arguments: Any) -> Any:
+    settings = {"layout": small.layout(), "options": FAST, "batch_size": 64, "epochs": 3, **arguments}
+    parts = settings.pop("parts", [small.part()])
+    judge = settings.pop("validation", small.part(200, seed=1)) if validated else None
+    return train(small.model() if model is None else model, parts, judge, **settings)
+
+
+@pytest.fixture
+def scores(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What validation says, epoch by epoch."""
+    told: list[float] = []
+    seen = iter(told)
+    monkeypatch.setattr(module, "validate", lambda *_: {"val_auc": next(seen), "val_loss": 0.5})
+    return told
+
+
+def test_training_learns() -> None:
+    result = run(epochs=8)
+    assert result.history[-1]["loss"] < result.history[0]["loss"]
+    assert result.metrics["val_auc"] > 0.8
+
+
+def test_a_result_counts_epochs_and_steps() -> None:
+    result = run(epochs=2)
+    assert (len(result.history), result.steps) == (2, 2 * 7)
+    assert {"loss", "learning_rate", "val_auc", "val_log_loss", "val_ece", "val_loss"} <= set(result.history[0])
+    assert result.metrics == {k: v for k, v in result.history[result.best_epoch - 1].items() if k.startswith("val_")}
+
+
+def test_without_validation_all_epochs_are_trained() -> None:
+    result = run(validated=False, epochs=4)
+    assert (result.best_epoch, len(result.history), result.metrics) == (4, 4, {})
+
+
+def test_the_best_weights_are_the_models_at_the_end() -> None:
+    model, judge = small.model(), small.part(200, seed=1)
+    result = run(model, validation=judge, epochs=30, options=TrainOptions(learning_rate=0.1, plateau=False))
+    assert result.best_epoch < len(result.history)
+    assert validation.validate(model, judge, small.layout()) == result.metrics
+
+
+def test_the_first_plateau_restores_and_cuts_the_second_ends(scores: list[float]) -> None:
+    scores += [0.7, 0.8, 0.75, 0.79, 0.81, 0.8, 0.8, 0.9]
+    result = run(epochs=8, options=TrainOptions(learning_rate=0.02, patience=2))
+    rates = [round(epoch["learning_rate"], 6) for epoch in result.history]
+    assert rates == [0.02] * 4 + [0.002] * 3
+    assert result.best_epoch == 5
+
+
+def test_the_cut_starts_from_the_best_weights(scores: list[float]) -> None:
+    scores += [0.8, 0.7, 0.9]
+    weights: list[Any] = []
+    keep = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda *_: weights.append(model.get_weights()),
+        on_epoch_end=lambda *_: weights.append(model.get_weights()),
+    )
+    model = small.model()
+    run(model, callbacks=[keep], options=TrainOptions(learning_rate=0.02, patience=1))
+    for at_best, at_cut in zip(weights[1], weights[4]):
+        np.testing.assert_array_equal(at_best, at_cut)
+
+
+def test_without_a_cut_the_first_plateau_ends(scores: list[float]) -> None:
+    scores += [0.8, 0.7, 0.9]
+    result = run(options=TrainOptions(plateau=False, patience=1))
+    assert (len(result.history), result.best_epoch) == (2, 1)
+
+
+def test_a_schedule_is_not_cut(scores: list[float]) -> None:
+    scores += [0.8, 0.7, 0.9]
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.01, 10, 0.9)
+    result = run(options=TrainOptions(optimizer=keras.optimizers.Adam(schedule), patience=1))
+    assert len(result.history) == 2
+
+
+def test_an_equal_score_is_no_new_best(scores: list[float]) -> None:
+    scores += [0.8, 0.8]
+    assert run(epochs=2).best_epoch == 1
+
+
+def test_an_objective_to_minimise_counts_downwards() -> None:
+    result = run(epochs=3, objective="val_log_loss")
+    assert result.metrics["val_log_loss"] == min(epoch["val_log_loss"] for epoch in result.history)
+
+
+def test_an_objective_that_validation_does_not_give_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"objective.*val_auc"):
+        run(objective="val_rmse")
+
+
+def test_the_same_seed_gives_the_same_training() -> None:
+    results = [run(small.model(dropout=0.3), seed=seed) for seed in (1, 1, 2)]
+    assert results[0].history == results[1].history
+    assert results[0].history != results[2].history
+
+
+@pytest.mark.parametrize("arguments", [{"batch_size": 0}, {"batch_size": True}, {"epochs": 2.0}, {"parts": []}])
+def test_sizes_are_checked(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(arguments))):
+        run(**arguments)
+
+
+# Callbacks of the user
+
+
+def test_early_stopping_of_keras_sees_validation_metrics(scores: list[float]) -> None:
+    scores += [0.8, 0.7, 0.9]
+    stop = keras.callbacks.EarlyStopping("val_auc", mode="max", patience=0)
+    assert len(run(callbacks=[stop], options=TrainOptions(patience=5)).history) == 2
+
+
+def test_batch_callbacks_see_every_batch() -> None:
+    seen: list[int] = []
+    run(callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))], epochs=2)
+    assert seen == [*range(7), *range(7)]
+
+
+# Time
+
+
+def test_a_deadline_ends_in_the_middle_of_an_epoch_with_a_score() -> None:
+    part = small.part(60_000)
+    deadline = time.monotonic() + 4.0
+    result = run(parts=[part], batch_size=4, epochs=50, deadline=deadline)
+    assert abs(time.monotonic() - deadline) < 1.0
+    assert "val_auc" in result.metrics
+    assert result.steps % 15_000 != 0
+
+
+def test_a_deadline_that_is_over_still_gives_one_step_and_a_score() -> None:
+    result = run(deadline=time.monotonic() - 1.0)
+    assert (result.steps, len(result.history)) == (1, 1)
+    assert "val_auc" in result.metrics
+
+
+def test_a_time_limit_among_the_callbacks_is_a_deadline() -> None:
+    limit = TimeLimit(2.0)
+    begin = time.monotonic()
+    run(callbacks=[limit], validated=False, batch_size=4, epochs=100_000)
+    assert time.monotonic() - begin < 4.0
+
+
+# Numbers that are none
+
+
+def nan_after(step: int) -> keras.callbacks.Callback:
+    """Spoils the kernel once so many steps are done."""
+
+    class Spoil(keras.callbacks.Callback):
+        done = 0
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.done += 1
+            if self.done == step:
+                kernel = self.model.layers[-1].kernel
+                kernel.assign(kernel * np.nan)
+
+    return Spoil()
+
+
+def test_a_loss_that_is_nan_names_step_and_rate() -> None:
+    with pytest.raises(TrialFailed, match=r"step 4 \(epoch 1\), learning rate 0.02$"):
+        run(callbacks=[nan_after(3)])
+
+
+def test_the_step_is_named_exactly_in_a_loop_of_many() -> None:
+    part = small.part(640)
+    part.labels[:] = np.inf
+    with pytest.raises(TrialFailed, match=r"step 1 "):
+        run(parts=[part])
+
+
+def test_after_nan_the_model_has_the_weights_of_its_best_epoch() -> None:
+    model = small.model()
+    with pytest.raises(TrialFailed, match="keeps the weights of epoch 1"):
+        run(model, callbacks=[nan_after(9)])
+    assert np.isfinite(predict(model, small.part(10))["click"]).all()
+
+
+def test_an_objective_that_is_nan_fails() -> None:
+    judge = small.part(50)
+    judge.labels[:] = 1.0
+    with pytest.raises(TrialFailed, match="'val_auc' is nan after epoch 1"):
+        run(validation=judge)
+
+
+# Rows
+
+
+def test_unlabelled_rows_do_not_count() -> None:
+    whole = small.part(64)
+    more = Part({"ids": np.repeat(whole.arrays["ids"], 2, axis=0)}, np.repeat(whole.labels, 2, axis=0))
+    more.labels[1::2] = np.nan
+    losses = [
+        run(parts=[part], validated=False, epochs=1, batch_size=len(part.labels)).history[0]["loss"]
+        for part in (whole, more)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_rows_of_weight_zero_are_not_learned() -> None:
+    part = small.part(200, weights=True)
+    part.weights[:] = 0.0
+    model = small.model()
+    before = predict(model, part)["click"]
+    run(model, parts=[part], validated=False, epochs=1, options=TrainOptions(table_l2=0.0))
+    np.testing.assert_array_equal(predict(model, part)["click"], before)
+
+
+def test_several_targets_have_metrics_of_their_own_and_means() -> None:
+    names = ("click", "like")
+    result = run(
+        small.model(*names),
+        layout=small.layout(*names),
+        parts=[small.part(targets=2)],
+        validation=small.part(200, seed=1, targets=2, users=True),
+    )
+    got = result.metrics
+    assert got["val_auc"] == pytest.approx((got["val_click_auc"] + got["val_like_auc"]) / 2)
+    assert got["val_loss"] == pytest.approx(got["val_click_log_loss"] + got["val_like_log_loss"])
+    assert "val_like_gauc" in got
+
+
+def test_ratings_are_trained_on_val_rmse() -> None:
+    result = run(layout=small.layout(kind="real"))
+    assert result.metrics["val_rmse"] == min(epoch["val_rmse"] for epoch in result.history)
+    assert result.metrics["val_loss"] == pytest.approx(result.metrics["val_mse"] / 0.25)
+
+
+def test_a_model_of_bare_tensors_trains_as_one_of_dicts() -> None:
+    dicts = small.model()
+    bare = keras.Model(dicts.input["ids"], dicts.output["click"])
+    bare.set_weights(small.model().get_weights())
+    history = run(bare, epochs=1).history
+    assert history == run(small.model(), epochs=1).history
+
+
+@pytest.mark.parametrize("options", [TrainOptions(table_optimizer="dense"), TrainOptions(clip=1.0, optimizer="sgd")])
+def test_other_recipes_train(options: TrainOptions) -> None:
+    history = run(options=options, epochs=2).history
+    assert history[1]["loss"] < history[0]["loss"]
