@@ -18,6 +18,7 @@ TASKS = ("ctr", "rating")
 _NUMBERS = (pa.int64(), pa.float64())
 _WORDS = {pa.int64(): "whole numbers", pa.float64(): "numbers", pa.string(): "text", TIME: "times"}
 _SHOWN = 10
+_MOST = 1_000  # distinct values of a target that are counted
 
 
 def check_same_columns(schema: Schema, source: Source) -> None:
@@ -187,17 +188,18 @@ class _Tally:
         """Collects the classes of the whole column for the message."""
         for batch in source.batches([name]):
             values = columns.numbers(batch.column(0))
-            self.seen.update(np.unique(values[np.isfinite(values)])[:_SHOWN].tolist())
-            if len(self.seen) > _SHOWN:
+            self.seen.update(np.unique(values[np.isfinite(values)])[: _MOST + 1].tolist())
+            if len(self.seen) > _MOST:
                 break
         classes = sorted(self.seen)
+        number = str(len(classes)) if len(classes) <= _MOST else f"more than {_MOST}"
         shown = ", ".join(f"{value:g}" for value in classes[:_SHOWN]) + (", ..." if len(classes) > _SHOWN else "")
         if len(classes) == 2:
             hint = f" Turn {classes[0]:g} into 0 and {classes[1]:g} into 1."
         else:
             hint = " For ratings use RatingRecommender; for clicks choose the class that counts as 1."
         raise DataError(
-            f"a click target must have the two classes 0 and 1, got {len(classes)} values: {shown}.{hint}",
+            f"a click target must have the two classes 0 and 1, got {number} values: {shown}.{hint}",
             file=source.name,
             column=name,
         )

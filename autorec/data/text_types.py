@@ -101,7 +101,8 @@ class TextColumn:
                 column=name,
             )
         few = self.texts <= _RARE * self.filled
-        note = f"{self.texts} cells are text, the first {cell!r} in line {row + line}, the others numbers; read as text"
+        where = f"{self.texts} of {self.filled} cells hold text, the first {cell!r} in line {row + line}"
+        note = f"{where}; the column is read as text, not as numbers"
         return pa.string(), note if few else None
 
 

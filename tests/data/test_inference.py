@@ -1,0 +1,293 @@
+"""Kinds of columns: on made distributions, and on the real sets."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from autorec.data.demo import click_log
+from autorec.data.inference import SAMPLE, describe, infer
+from autorec.data.schema import Schema
+from autorec.errors import ConfigError, DataError
+
+ROWS = 5_000
+Draw = Callable[[np.random.Generator], Any]
+
+
+def zipf(rng: np.random.Generator, size: int) -> np.ndarray:
+    share = 1 / np.arange(1, size + 1)
+    return rng.choice(size, ROWS, p=share / share.sum())
+
+
+CODES: dict[str, Draw] = {
+    "ids drawn evenly": lambda rng: rng.integers(0, 500, ROWS),
+    "ids with popular ones": lambda rng: rng.permutation(500)[zipf(rng, 500)],
+    "ids from an offset on": lambda rng: 957 + rng.permutation(300)[zipf(rng, 300)],
+    "a few codes from an offset on": lambda rng: 5060 + rng.permutation(9)[zipf(rng, 9)],
+    "ids with gaps": lambda rng: rng.choice(90_000, 800)[rng.integers(0, 800, ROWS)] + 1000,
+    "hashes of 31 bits": lambda rng: rng.integers(0, 2**31, 2000)[rng.integers(0, 2000, ROWS)],
+    "hashes that never repeat": lambda rng: rng.integers(0, 2**62, ROWS),
+    "thirty codes": lambda rng: rng.permutation(30)[zipf(rng, 30)],
+    "hours of the day": lambda rng: rng.integers(0, 24, ROWS),
+    "flags": lambda rng: rng.integers(0, 2, ROWS),
+    "stars": lambda rng: rng.choice(np.arange(1, 6), ROWS, p=[0.05, 0.1, 0.25, 0.4, 0.2]),
+}
+AMOUNTS: dict[str, Draw] = {
+    "ages": lambda rng: rng.normal(40, 12, ROWS).clip(18, 90).astype(int),
+    "views": lambda rng: np.exp(rng.normal(4, 2, ROWS)).astype(int),
+    "cents": lambda rng: np.exp(rng.normal(7, 1, ROWS)).astype(int),
+    "prices that end in 99": lambda rng: np.round(np.exp(rng.normal(3, 1, ROWS))).astype(int) * 100 + 99,
+    "seconds": lambda rng: rng.exponential(300, ROWS).astype(int),
+    "small counts": lambda rng: rng.geometric(0.4, ROWS) - 1,
+    "likes": lambda rng: (rng.pareto(1, ROWS) * 3).astype(int),
+    "stock with minus ones": lambda rng: rng.negative_binomial(1, 0.01, ROWS) - 1,
+    "a large normal number": lambda rng: rng.normal(1e6, 2e5, ROWS).astype(int),
+    "hours rounded by people": lambda rng: np.where(
+        rng.random(ROWS) < 0.7, rng.choice(np.arange(5, 65, 5), ROWS), rng.normal(38, 12, ROWS).clip(1, 80)
+    ).astype(int),
+    "mostly zero gains": lambda rng: np.where(rng.random(ROWS) < 0.9, 0, np.exp(rng.normal(8, 1.2, ROWS))).astype(int),
+}
+
+
+def kind(values: Any, name: str = "column", **roles: str) -> str:
+    rng = np.random.default_rng(5)
+    schema = infer({name: values, "click": rng.integers(0, 2, len(values))}, target="click", **roles)
+    return schema[name].kind
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("case", CODES)
+def test_codes_are_categories(case: str, seed: int) -> None:
+    assert kind(CODES[case](np.random.default_rng(seed))) == "categorical"
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("case", AMOUNTS)
+def test_amounts_are_numbers(case: str, seed: int) -> None:
+    assert kind(AMOUNTS[case](np.random.default_rng(seed))) == "numeric"
+
+
+def test_whole_numbers_with_missing_ones_are_told_apart_too() -> None:
+    rng = np.random.default_rng(0)
+    hole = rng.random(ROWS) < 0.2
+    codes, ages = (np.where(hole, np.nan, draw(rng)) for draw in (CODES["ids with gaps"], AMOUNTS["ages"]))
+    schema = infer({"a": codes, "b": ages, "click": rng.integers(0, 2, ROWS)}, target="click")
+    assert [(f.kind, f.dtype) for f in schema] == [("categorical", "float"), ("numeric", "float")]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("user_id", "categorical"), ("itemId", "categorical"), ("num_visits", "numeric")]
+)
+def test_a_name_decides_where_rows_are_few(name: str, expected: str) -> None:
+    assert kind(np.arange(30) * 7 % 23, name) == expected
+
+
+def test_fractions_are_numbers_and_texts_are_categories() -> None:
+    assert kind([0.5, 1.0, 7.25] * 9) == "numeric"
+    assert kind(["a", "", "c"] * 9) == "categorical"
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_unix_times_are_times_with_their_unit(unit: str) -> None:
+    factor = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    times = (1_700_000_000 + np.random.default_rng(0).integers(0, 10**7, 500)) * factor
+    schema = infer({"column": times, "click": np.arange(500) % 2}, target="click")
+    assert (schema["column"].kind, schema["column"].unit, schema["column"].dtype) == ("time", unit, "int")
+
+
+@pytest.mark.parametrize("text", ["2024-01-{:02d}", "2024-01-{:02d} 10:00:00.5", "2024-01-{:02d}T10:00:00+02:00"])
+def test_iso_texts_are_times(text: str) -> None:
+    assert kind([text.format(day) for day in range(1, 29)]) == "time"
+
+
+def test_an_integer_that_only_orders_the_rows_is_a_number() -> None:
+    assert kind(np.random.default_rng(0).permutation(500), time="column") == "numeric"
+
+
+def test_a_date_written_as_a_whole_number_gets_a_warning() -> None:
+    hours = 14_102_100 + np.arange(240) % 24 + 100 * (np.arange(240) // 24)
+    schema = infer({"hour": hours, "click": np.arange(240) % 2}, target="click")
+    assert schema["hour"].kind == "categorical"
+    assert "YYMMDDHH" in schema.warnings[0]
+
+
+@pytest.mark.parametrize(("separator", "expected"), [("|", "|"), (",", ","), (", ", ", "), (";", ";"), (" ", " ")])
+def test_lists_in_a_cell_are_bags(separator: str, expected: str) -> None:
+    rng = np.random.default_rng(0)
+    genres = np.array(["Action", "Comedy", "Drama", "Horror", "War", "Western"])
+    cells = [separator.join(rng.choice(genres, rng.integers(2, 5), replace=False)) for _ in range(500)]
+    schema = infer({"genres": cells, "click": np.arange(500) % 2}, target="click")
+    assert (schema["genres"].kind, schema["genres"].separator) == ("bag", expected)
+
+
+@pytest.mark.parametrize(
+    "cells", [["New York", "Los Angeles", "San Jose"], ["Smith, Jo", "Doe, Al"], ["1,200", "3,450"]]
+)
+def test_texts_with_a_delimiter_that_are_no_lists_are_categories(cells: list[str]) -> None:
+    assert kind(cells * 30) == "categorical"
+
+
+@pytest.mark.parametrize(
+    ("name", "lists", "expected"),
+    [
+        ("history", [[1, 2], [3]], "sequence"),
+        ("tags", [["a", "b"], ["c"]], "bag"),
+        ("clips", [[1, 2, 1], [3, 3]], "sequence"),
+    ],
+)
+def test_lists_are_sequences_where_the_name_or_repeats_say_so(name: str, lists: list[Any], expected: str) -> None:
+    assert kind(lists * 20, name) == expected
+
+
+def test_a_list_of_items_shares_the_items_vocabulary() -> None:
+    schema = infer(click_log(2_000, history=5), target="click", user="user", item="item", time="time")
+    assert schema["history"].vocabulary == "item"
+    assert [f.kind for f in schema if f.name in ("time", "user", "item", "history")] == [
+        "time",
+        "categorical",
+        "categorical",
+        "sequence",
+    ]
+
+
+def test_roles_name_categories_and_the_weight_is_no_feature() -> None:
+    data = {"u": np.arange(300) % 97, "w": np.ones(300), "x": np.random.default_rng(0).random(300)}
+    schema = infer({**data, "click": np.arange(300) % 2}, target="click", user="u", weight="w")
+    assert [(f.name, f.kind) for f in schema] == [("u", "categorical"), ("x", "numeric")]
+    assert (schema.user, schema.weight) == ("u", "w")
+
+
+def test_a_group_is_a_feature_only_if_its_values_come_often() -> None:
+    data = {"request": np.arange(400) // 4, "device": np.arange(400) % 4, "click": np.arange(400) % 3 % 2}
+    assert infer(data, target="click", group="request").names == ["device"]
+    assert infer(data, target="click", group="device").names == ["request", "device"]
+
+
+def test_constant_and_empty_columns_are_left_out_with_a_warning() -> None:
+    data = {"same": [1] * 50, "none": [None] * 50, "x": ["a", "b"] * 25, "click": [0, 0, 1, 1, 0] * 10}
+    schema = infer(data, target="click")
+    assert schema.names == ["x"]
+    assert sorted(schema.warnings) == [
+        "`none` has no value in any row; it was left out",
+        "`same` has one value only; it was left out",
+    ]
+
+
+def test_a_column_that_varies_only_outside_the_sample_is_kept(tmp_path: Path) -> None:
+    rows = SAMPLE + 50_000
+    rare = np.zeros(rows, np.int64)
+    rare[-1] = 1
+    pq.write_table(
+        pa.table({"rare": rare, "x": np.arange(rows) % 7, "click": np.arange(rows) % 2}), tmp_path / "x.parquet"
+    )
+    assert "rare" in infer(tmp_path / "x.parquet", target="click")
+
+
+@pytest.mark.parametrize("case", ["number", "category"])
+def test_a_leak_is_named_with_its_auc(case: str) -> None:
+    rng = np.random.default_rng(0)
+    click = rng.integers(0, 2, 2_000)
+    leak = click + rng.random(2_000) * 0.5 if case == "number" else np.where(click, "paid", "free")
+    schema = infer({"leak": leak, "x": rng.random(2_000), "click": click}, target="click")
+    assert len(schema.warnings) == 1
+    assert "`leak` alone orders `click` almost perfectly (AUC 1.000" in schema.warnings[0]
+
+
+def test_unique_ids_are_no_leak_but_get_a_warning() -> None:
+    rng = np.random.default_rng(0)
+    data = {"id": [f"r{i}" for i in range(2_000)], "x": rng.random(2_000), "click": rng.integers(0, 2, 2_000)}
+    (warning,) = infer(data, target="click").warnings
+    assert "`id` has a value of its own in nearly every row" in warning
+
+
+def test_y_gives_the_target() -> None:
+    schema = infer(np.random.default_rng(0).random((50, 2)), np.arange(50) % 2)
+    assert (schema.names, schema.targets) == (["x0", "x1"], ["target"])
+
+
+def test_the_description_shows_every_column_its_role_and_the_warnings() -> None:
+    schema = infer(click_log(1_000), target="click", user="user", item="item", time="time")
+    schema.warnings.append("look here")
+    lines = describe(schema).splitlines()
+    assert lines[0].split() == ["column", "kind", "dtype", "note"]
+    assert lines[2].split() == ["user", "categorical", "int", "role", "user"]
+    assert lines[-2].split() == ["click", "target"]
+    assert lines[-1] == "warning: look here"
+
+
+def test_a_role_that_is_no_role_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'user'"):
+        infer({"a": ["x", "y"], "click": [0, 1]}, target="click", usr="a")
+
+
+def test_a_role_without_values_is_an_error() -> None:
+    data = {"u": [None] * 4, "x": ["a", "b", "a", "c"], "click": [0, 1, 0, 1]}
+    with pytest.raises(DataError, match="column 'u': the column of the role `user` has no value"):
+        infer(data, target="click", user="u")
+
+
+def kinds(schema: Schema) -> dict[str, str]:
+    return {feature.name: feature.kind for feature in schema}
+
+
+def test_frappe_has_categories_only(real_data: Path) -> None:
+    names = ["user", "app", "daytime", "weekday", "weekend", "homework", "cost", "weather", "country", "city"]
+    rows = []
+    with gzip.open(real_data / "frappe" / "frappe.validation.libfm.gz", "rt") as file:
+        for line in file:
+            label, *cells = line.split()
+            rows.append([int(float(label) > 0), *(int(cell.split(":")[0]) for cell in cells)])
+    frame = pl.DataFrame(rows, schema=["used", *names], orient="row")
+    renamed = frame.rename({name: f"c{i}" for i, name in enumerate(names)})
+    for data in (frame, renamed):
+        assert set(kinds(infer(data, target="used")).values()) == {"categorical"}
+
+
+def test_adult_has_six_numbers(real_data: Path) -> None:
+    frame = pl.read_csv(gzip.decompress((real_data / "adult" / "adult.csv.gz").read_bytes()))
+    frame = frame.with_columns(frame["income"].str.contains(">50K").cast(pl.Int64))
+    numeric = {name for name, found in kinds(infer(frame, target="income")).items() if found == "numeric"}
+    assert numeric == {"age", "fnlwgt", "educational-num", "capital-gain", "capital-loss", "hours-per-week"}
+
+
+def test_movielens_has_ids_flags_and_a_unix_time(real_data: Path) -> None:
+    folder = real_data / "movielens-100k"
+
+    def read(name: str, separator: str, columns: list[str]) -> pl.DataFrame:
+        raw = (folder / name).read_bytes()
+        raw = gzip.decompress(raw) if name.endswith(".gz") else raw
+        return pl.read_csv(raw, separator=separator, has_header=False, new_columns=columns, encoding="latin1")
+
+    flags = [f"g{i}" for i in range(19)]
+    items = read("u.item.gz", "|", ["item", "title", "date", "video", "url", *flags])
+    items = items.select("item", *flags, year=pl.col("date").str.slice(-4))
+    users = read("u.user", "|", ["user", "age", "gender", "occupation", "zip"])
+    frame = read("u1.base.gz", "\t", ["user", "item", "rating", "time"]).join(users, on="user").join(items, on="item")
+    schema = infer(frame.with_columns(like=(pl.col("rating") >= 4)).drop("rating"), target="like")
+    found = kinds(schema)
+    assert (found.pop("time"), schema["time"].unit) == ("time", "s")
+    assert found.pop("age") in ("numeric", "categorical")
+    assert set(found.values()) == {"categorical"}
+
+
+def test_criteo_has_thirteen_numbers_whatever_their_names(real_data: Path) -> None:
+    names = ["label", *(f"I{i}" for i in range(1, 14)), *(f"C{i}" for i in range(1, 27))]
+    raw = gzip.decompress((real_data / "criteo-10k" / "train-10k.txt.gz").read_bytes())
+    frame = pl.read_csv(raw, separator="\t", has_header=False, new_columns=names, infer_schema_length=None)
+    found = kinds(infer(frame, target="label"))
+    assert all(found[name] == ("numeric" if name.startswith("I") else "categorical") for name in names[1:])
+
+
+def test_avazu_has_categories_and_warnings_for_its_row_id_and_constant_hour(real_data: Path) -> None:
+    schema = infer(real_data / "avazu-10k" / "train-10k.csv.gz", target="click")
+    assert set(kinds(schema).values()) == {"categorical"}
+    assert "hour" not in schema
+    assert any(warning.startswith("`id` has a value of its own") for warning in schema.warnings)
