@@ -48,8 +48,6 @@ def test_good_data_passes() -> None:
 def test_a_missing_target_is_named_with_the_columns_and_the_nearest_name() -> None:
     place = "file 'dict', column 'clik'"
     refused(GOOD, place, "missing target", "['city', 'price', 'click']", "'click'", target="clik")
-        GOOD, "file 'dict', column 'clik'", "missing target", "['city', 'price', 'click']", "'click'", target="clik"
-    )
 
 
 def test_a_target_with_three_classes_shows_them() -> None:
