@@ -15,7 +15,8 @@ from autorec.data.cache import open_part
 from autorec.data.encoder import Encoder
 from autorec.data.layout import StatisticColumn
 from autorec.data.statistics import BLOCK, Problem, Table
-from autorec.data.statistics_learning import choose_pairs, learn
+from autorec.data.statistics_learning import learn
+from autorec.data.statistics_pairs import choose_pairs
 from autorec.errors import unknown_name
 
 

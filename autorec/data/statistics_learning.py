@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
@@ -22,10 +21,7 @@ from autorec.data.statistics import (
 )
 
 MOST_PAIR_KEYS = 8_000_000
-MOST_PAIRS = 32
-SAMPLE = 32_768
 TUNING = 262_144
-_SMALL_TABLE = 32
 Write = Callable[[np.ndarray, np.ndarray], None]
 
 
@@ -216,35 +212,3 @@ def _table(problem: Problem, key: Key) -> Table:
         default[target] = smoothed(np.zeros(1), np.zeros(1), prior, smoothing, binary)[0]
     values[:, -1] = np.log1p(key.sums.count)
     return Table(key.sources, key.keys, key.size, values, default, tuple(key.smoothing))
-
-
-def choose_pairs(problem: Problem, sizes: Sequence[int], candidates: Sequence[int]) -> list[tuple[int, int]]:
-    """Returns the pairs whose joint rate predicts better than the two single rates do, the best first.
-
-    On a sample of the training rows the ordered rate of a pair competes with the better of its columns' rates and
-    with their sum (naive Bayes). Pairs with a joint table of fewer than 32 cells are left to the network.
-    """
-    rows = problem.order[:: max(1, len(problem.order) // SAMPLE)][:SAMPLE]
-    ids = problem.read(np.sort(rows))[np.argsort(np.argsort(rows, kind="stable"), kind="stable")]
-    labels, binary, prior = problem.labels[rows, 0].astype(np.float64), problem.binary[0], problem.priors[0]
-    known = ~np.isnan(labels)
-    ids, labels = ids[known], labels[known]
-    base = smoothed(np.zeros(1), np.zeros(1), prior, 1.0, binary)[0]
-
-    def rate(positions: np.ndarray) -> np.ndarray:
-        number, total = before(positions, labels)
-        return smoothed(total, number, prior, 10.0, binary)
-
-    def mean_loss(values: np.ndarray) -> float:
-        return float(loss(values, labels, binary).mean())
-
-    singles = {c: rate(ids[:, c]) for c in candidates}
-    alone = {c: mean_loss(values) for c, values in singles.items()}
-    gains = []
-    for a, b in combinations(candidates, 2):
-        if sizes[a] * sizes[b] < _SMALL_TABLE:
-            continue
-        additive = mean_loss(singles[a] + singles[b] - base)
-        joint = mean_loss(rate(joint_keys((ids[:, a], ids[:, b]), sizes[b])))
-        gains.append((min(alone[a], alone[b], additive) - joint, (a, b)))
-    return [pair for gain, pair in sorted(gains, key=lambda found: -found[0]) if gain > 0][:MOST_PAIRS]

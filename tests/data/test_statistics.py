@@ -10,7 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 from autorec.data import statistics_learning
 from autorec.data.statistics import FOLDS, SMOOTHING, Problem, Table, before, joint_keys, loss, smoothed
-from autorec.data.statistics_learning import choose_pairs, learn
+from autorec.data.statistics_learning import learn
+from autorec.data.statistics_pairs import choose_pairs
 
 NAN = float("nan")
 
