@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,10 @@ class ServedModel(tf.Module):
 
     def __init__(self, model: Any, encoder: Encoder, folder: Path) -> None:
         super().__init__()
-        self.model = model
+        # The weights alone are tracked: through the model, Keras misses those in nested containers, and by both ways a
+        # table is stored twice.
+        self._weights = [variable.value for variable in model.variables]
+        self._call_model = partial(model, training=False)
         self._encoder = encoder
         self._groups = list(model.input)
         self._lookups = {
@@ -55,7 +59,7 @@ class ServedModel(tf.Module):
         return tf.function(self.__call__, autograph=False).get_concrete_function(specs)
 
     def __call__(self, columns: Mapping[str, Any]) -> dict[str, Any]:
-        outputs = self.model(self.encode(columns), training=False)
+        outputs = self._call_model(self.encode(columns))
         found = {}
         for target in self._encoder.layout.targets:
             values = tf.cast(outputs[target.name], tf.float32)[:, 0]
