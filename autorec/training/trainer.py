@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -128,6 +129,8 @@ def _compile(model: Any, layout: Layout, options: TrainOptions) -> None:
         by_target = by_target[layout.targets[0].name]
     # Measured slower with XLA, which has no row-sparse updates either.
     model.compile(optimizer=make_optimizer(options), loss=by_target, jit_compile=False)
+    # Variables that are made inside a compiled function are made by tracing it twice.
+    model.optimizer.build(model.trainable_variables)
 
 
 def _dataset(model: Any, parts: Sequence[Part], layout: Layout, batch_size: int, seed: int, epochs: int) -> Any:
@@ -151,6 +154,9 @@ def _fit(model: Any, dataset: Any, stepper: Stepper, callbacks: Sequence[Any], e
     finally:
         model.train_function = None
         model.steps_per_execution = 1
+        # Keras's epoch iterator refers to itself. Left to the interpreter's exit, its threads, which call Python to
+        # read ahead, could block that exit.
+        gc.collect()
 
 
 def _steps_a_call(callbacks: Sequence[Any], steps: int) -> int:
