@@ -81,9 +81,9 @@ class Counts:
         if self._last is not None and _begins_with(values, self._last[0]):
             known = self._last[1]  # a Parquet row group's dictionary grows from batch to batch
         if len(known) < len(values):
-            found = text_keys(values.slice(len(known))).cast(self._categories).to_physical().cast(pl.Int32)
+            found = text_keys(values.slice(len(known))).cast(self._categories).to_physical()
             found = found.fill_null(0) if found.null_count() else found
-            codes = np.concatenate([known, found.to_numpy()])
+            codes = np.concatenate([known, found.to_numpy().view(np.int32)])
             self._size = max(self._size, int(codes[len(known) :].max()) + 1)
             self._last = (values, codes)
             return codes
