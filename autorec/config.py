@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-from autorec.errors import ConfigError, unknown_name
+from autorec.errors import ConfigError, nearest, unknown_name
 
 SPLITS = ("random", "time", "user")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -79,7 +79,12 @@ class SearchConfig:
         if self.split not in SPLITS:
             raise unknown_name("split", self.split, SPLITS)
         if self.statistics not in ("ordered", "kfold", None):
-            raise unknown_name("statistics", self.statistics, ("ordered", "kfold", None))
+            raise ConfigError(
+                "statistics",
+                "'ordered', 'kfold' or None",
+                self.statistics,
+                nearest(self.statistics, ("ordered", "kfold")),
+            )
         if not isinstance(self.fraction, float) or not 0.0 < self.fraction < 1.0:
             raise ConfigError("validation_fraction", "a number between 0 and 1", self.fraction)
         for name in ("max_trials", "batch_size", "epochs", "keep"):

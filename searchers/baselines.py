@@ -176,14 +176,15 @@ def _lightgbm(
     matrix, categorical = categories(train, layout)
     data = lightgbm.Dataset(
         matrix,
-        train.labels[:, position],
+        np.ascontiguousarray(train.labels[:, position]),
         weight=train.weights,
         categorical_feature=categorical,
         params={"verbosity": -1},
         free_raw_data=True,
     )
     known = _labelled(validation, position)
-    valid = data.create_valid(categories(known, layout)[0], known.labels[:, position], weight=known.weights)
+    labels = np.ascontiguousarray(known.labels[:, position])
+    valid = data.create_valid(categories(known, layout)[0], labels, weight=known.weights)
     settings = {
         "objective": "binary" if target.kind == "binary" else "regression",
         "metric": "auc" if target.kind == "binary" else "rmse",

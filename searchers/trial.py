@@ -11,9 +11,6 @@ from typing import Any
 
 import keras
 import keras_tuner as kt
-from autorec.spaces.space import build
-from autorec.training.options import TrainOptions
-from autorec.training.trainer import train
 
 from autorec.data.cache import Part
 from autorec.data.layout import Layout
@@ -21,6 +18,9 @@ from autorec.errors import ConfigError, TrialFailed
 from autorec.files import new_folder
 from autorec.run import Run
 from autorec.searchers.runner import Job
+from autorec.spaces.space import build
+from autorec.training.options import TrainOptions
+from autorec.training.trainer import train
 
 MODEL = "model.keras"
 

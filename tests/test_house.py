@@ -21,7 +21,7 @@ FLOORS = [
     {"compression", "calibration", "explain"},
     {"report", "export", "searchers"},
     {"progress", "loading"},
-    {"recommender", "experiment", "graph_classifier"},
+    {"recommender", "experiment", "arguments", "identity", "graph_classifier"},
     {"cli", "serving", "demo"},
 ]
 
@@ -47,7 +47,9 @@ def imported(path: Path, at_once: bool = False) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in tree.body if at_once else ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
-            names |= {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "autorec" else {node.module}
+            names |= (
+                {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "autorec" else {node.module}
+            )
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
     return {name for name in names if name.startswith("autorec.")}
