@@ -27,12 +27,12 @@ def numbers(array: pa.Array, name: str | None = None) -> np.ndarray:
         array = array.dictionary_decode()
     if pa.types.is_string(array.type):
         array = _parsed(array, pa.float64(), "a number", name)
-    values = array.cast(pa.float64(), safe=False) if array.type != pa.float64() else array
+    values = _known(array).cast(pa.float64(), safe=False) if array.type != pa.float64() else array
     return values.to_numpy(zero_copy_only=False)  # a null becomes NaN
 
 
 def microseconds(array: pa.Array, unit: str | None) -> np.ndarray:
-    """Returns int64 microseconds since 1970, `MISSING_INT` where missing."""
+    """Returns int64 microseconds since 1970, `MISSING_INT` where missing or not finite."""
     if pa.types.is_string(array.type) or pa.types.is_dictionary(array.type):
         array = _text_times(array)
     if pa.types.is_timestamp(array.type):
@@ -40,7 +40,8 @@ def microseconds(array: pa.Array, unit: str | None) -> np.ndarray:
         return values.fill_null(MISSING_INT).to_numpy(zero_copy_only=False)
     missing = np.asarray(array.is_null(nan_is_null=True))
     raw = array.fill_null(0).to_numpy(zero_copy_only=False)
-    raw = np.where(missing | ~np.isfinite(raw), 0, raw)
+    missing |= ~np.isfinite(raw) if raw.dtype.kind == "f" else raw == MISSING_INT
+    raw = np.where(missing, 0, raw)
     factor = _PER_SECOND[unit or "s"]
     if raw.dtype.kind == "f":
         values = (raw * (1_000_000 / factor)).astype(np.int64)
@@ -101,8 +102,17 @@ def _whole(array: pa.Array, feature: Feature) -> pa.Array:
                 row=row,
                 column=feature.name,
             )
-        return pa.array(np.where(present, values, 0).astype(np.int64), mask=~present)
-    return array if array.type == pa.int64() else array.cast(pa.int64())
+        whole = np.where(present & (np.abs(values) < 2.0**63), values, 0).astype(np.int64)
+        whole[present & (np.abs(values) >= 2.0**63)] = MISSING_INT + 1  # no id: the graph takes the same
+        return pa.array(whole, mask=~present)
+    return _known(array.cast(pa.int64()))
+
+
+def _known(array: pa.Array) -> pa.Array:
+    """Returns whole numbers without the smallest int64, which stands for a missing one wherever none can be null."""
+    if not pa.types.is_int64(array.type) or pc.min(array).as_py() != MISSING_INT:
+        return array
+    return pc.if_else(pc.equal(array, MISSING_INT), None, array)
 
 
 def _parsed(array: pa.Array, kind: pa.DataType, expected: str, name: str | None) -> pa.Array:
@@ -133,6 +143,8 @@ def flat_list(array: pa.Array, feature: Feature) -> tuple[np.ndarray, pa.Array]:
     lists: Any = pl.from_arrow(array)
     if lists.dtype == pl.List(pl.String):
         lists = lists.list.eval(pl.element().filter(pl.element() != ""))
+    elif lists.dtype == pl.List(pl.Int64):
+        lists = lists.list.eval(pl.element().filter(pl.element() != MISSING_INT))
     tail = lists.list.drop_nulls().list.tail(feature.max_length)
     lengths = tail.list.len().fill_null(0).to_numpy().astype(np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
