@@ -10,6 +10,7 @@ import errno
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from autorec.data.first_pass import FirstPass
 from autorec.data.layout import IdColumn, Layout, ListColumn, TargetColumn
 from autorec.data.numbers import number_columns, target_moments
 from autorec.data.order import windowed_order
+from autorec.data.rewrite import rewrite
 from autorec.data.schema import Schema
-from autorec.data.source import BLOCK
 from autorec.data.split import assign
 from autorec.data.statistics_columns import StatisticsColumns
 from autorec.data.table import Source, as_source
@@ -169,34 +170,22 @@ class _Finish:
 
     def _rewrite(self, name: str, part: dict[str, Any], layout: Layout, ids_of: dict[str, np.ndarray]) -> None:
         """Turns provisional ids into local ids, and times into ages, in the files."""
-        files = {key: self._open(name, key, part) for key in part["files"] if key not in ("labels", "weights", "users")}
+
+        def change(key: str, how: Callable[[np.ndarray], np.ndarray]) -> None:
+            if key in part["files"]:
+                dtype, width = part["files"][key]
+                rewrite(self.folder / name / f"{key}.bin", dtype, width, how, self.first.pool)
+
         for column in layout.lists:
-            values = files[f"{column.group}.values"]
-            for start in range(0, len(values), BLOCK):
-                values[start : start + BLOCK] = ids_of[column.table][values[start : start + BLOCK]]
+            change(f"{column.group}.values", partial(np.take, ids_of[column.table]))
+        tables = [ids_of[c.table] if c.table in ids_of else np.arange(c.size, dtype=np.int32) for c in layout.ids]
+        if tables:
+            joined, starts = np.concatenate(tables), np.cumsum([0, *map(len, tables)])[:-1]
+            change("ids", lambda block: np.take(joined, block + starts, mode="clip"))
         latest = self.first.last_times()
-        ages = [(i, latest[c.feature]) for i, c in enumerate(layout.numbers) if c.name == f"{c.feature}:age"]
-        remap = [(i, ids_of[c.table]) for i, c in enumerate(layout.ids) if c.table in ids_of]
-
-        def rewrite(start: int) -> None:
-            rows = slice(start, start + BLOCK)
-            if remap:
-                block = np.ascontiguousarray(files["ids"][rows].T)  # a column at a time is a contiguous run
-                for i, table in remap:
-                    np.take(table, block[i], out=block[i], mode="clip")
-                files["ids"][rows] = block.T
-            for i, last in ages:
-                files["numbers"][rows, i] = (last - files["numbers"][rows, i]) / columns.DAY
-
-        list(self.first.pool.map(rewrite, range(0, part["rows"], BLOCK)))
-
-    def _open(self, name: str, key: str, part: dict[str, Any]) -> np.ndarray:
-        dtype, width = part["files"][key]
-        path = self.folder / name / f"{key}.bin"
-        if path.stat().st_size == 0:
-            return np.zeros((0, width) if width else 0, dtype)
-        flat = np.memmap(path, dtype, "r+")
-        return flat.reshape(-1, width) if width else flat
+        ages = {i: latest[c.feature] for i, c in enumerate(layout.numbers) if c.name == f"{c.feature}:age"}
+        if ages:
+            change("numbers", lambda block: _with_ages(block, ages))
 
     def _order(self, description: dict[str, Any], seed: int) -> np.ndarray:
         rng = np.random.default_rng([seed, 7])
@@ -205,3 +194,10 @@ class _Finish:
         if self.first.times:
             order = order[np.argsort(np.concatenate(self.first.times)[order], kind="stable")]
         return order
+
+
+def _with_ages(block: np.ndarray, ages: dict[int, int]) -> np.ndarray:
+    block = block.copy()
+    for column, last in ages.items():
+        block[:, column] = (last - block[:, column]) / columns.DAY
+    return block

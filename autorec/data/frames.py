@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from autorec.data import fingerprint
 from autorec.data.arrow_types import normal, normal_schema
@@ -85,7 +84,7 @@ class ArrowSource(_Streamed):
 class DatasetSource(_Streamed):
     """A PyArrow dataset."""
 
-    def __init__(self, dataset: ds.Dataset) -> None:
+    def __init__(self, dataset: Any) -> None:
         self.name = f"pyarrow.dataset of {dataset.files[0]}" if getattr(dataset, "files", None) else "pyarrow.dataset"
         check_names(dataset.schema.names, self.name)
         self._dataset = dataset

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from autorec.data import columns
 from autorec.data.schema import Schema
-from autorec.data.source import Source
+from autorec.data.source import BLOCK, Source
 from autorec.errors import ConfigError, DataError, unknown_name
 
 SPLITS = ("random", "time", "user")
@@ -58,9 +58,15 @@ def _role(schema: Schema, role: str) -> str:
 
 
 def _by_chance(rows: int, fraction: float, seed: int) -> np.ndarray:
+    """Holds out a random set of the wanted size, block by block: how many of a block is drawn first, then which."""
+    rng = np.random.default_rng([seed, 3])
     mask = np.zeros(rows, bool)
-    held = min(max(round(rows * fraction), 1), rows - 1)
-    mask[np.random.default_rng([seed, 3]).permutation(rows)[: max(held, 0)]] = True
+    held = max(min(max(round(rows * fraction), 1), rows - 1), 0)
+    for start in range(0, rows, BLOCK):
+        size = min(BLOCK, rows - start)
+        number = int(rng.hypergeometric(held, rows - start - held, size))
+        mask[start + rng.permutation(size)[:number]] = True
+        held -= number
     return mask
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from autorec.data.frames import (
     ArrowSource,
@@ -71,7 +70,7 @@ def _source(data: Any) -> Source:
         return ArrowSource(data, "pyarrow.Table")
     if isinstance(data, pa.RecordBatch):
         return ArrowSource(pa.Table.from_batches([data]), "pyarrow.RecordBatch")
-    if isinstance(data, ds.Dataset):
+    if library == "pyarrow" and hasattr(data, "to_batches") and hasattr(data, "count_rows"):
         return DatasetSource(data)
     if library == "pandas" and getattr(data, "ndim", 0) == 2:
         return from_pandas(data)
