@@ -7,30 +7,34 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import keras_tuner as kt
+import numpy as np
+
+from autorec import arguments as checked
 from autorec.config import SearchConfig
 from autorec.data.cache import META, Cache
 from autorec.data.checks import check_same_columns, check_targets
 from autorec.data.encode import encode
 from autorec.data.inference import describe, infer
 from autorec.data.schema import ROLES, Schema
-from autorec.data.table import Source, as_source
-from autorec.errors import ConfigError, DataError
+from autorec.data.table import as_source
+from autorec.errors import AutoRecError, ConfigError, DataError
 from autorec.files import new_folder
+from autorec.identity import CACHE, check_foreign, has_begun, identify
 from autorec.run import Run
 from autorec.searchers.baselines import baselines
 from autorec.searchers.oracles import get_objective, get_oracle
 from autorec.searchers.runner import search
-from autorec.searchers.trial import MODEL, TrialTrainer
+from autorec.searchers.trial import MODEL, TrialTrainer, copy_callbacks
 from autorec.spaces.space import as_space, to_config
 from autorec.training.metrics import direction as known_direction
 from autorec.training.options import TrainOptions
 from autorec.training.trainer import default_batch_size, default_epochs
+from autorec.training.validation import check_objective
 
-CACHE = "cache"
 REFIT = "refit"
 OBJECTIVES = {"ctr": "val_auc", "rating": "val_rmse"}
 _BASELINE_SHARE = 0.15  # of a time limit, all baselines together
@@ -81,13 +85,14 @@ class Experiment:
             DataError: If the data cannot be used.
         """
         self.model_space = as_space(self.space)
-        target = arguments["target"]
-        self.source = as_source(data, y, target=target if isinstance(target, str) else None)
-        self.validation = _validation_source(validation, target)
-        self.schema, inferred = self._schema(schema, target, y is not None, arguments["roles"])
-        self.config = self._config(arguments)
-        self.objective = get_objective(self.config.objective or OBJECTIVES[self.task])
+        self.objective = get_objective(arguments["objective"] or OBJECTIVES[self.task])
         known_direction(self.objective.name)
+        copy_callbacks(self.callbacks)
+        target = checked.target(arguments["target"])
+        self.source = as_source(data, y, target=target)
+        self.schema, inferred = self._schema(schema, target, y is not None, arguments["roles"])
+        self.validation = checked.validation_source(validation, self.schema.targets)
+        self.config = self._config(arguments)
         self.oracle = get_oracle(
             self.searcher,
             objective=self.objective,
@@ -96,14 +101,15 @@ class Experiment:
             epochs=self.config.epochs,
         )
         self._check_data()
-        if inferred:
-            self.emit({"event": "message", "text": describe(self.schema)})
+        check_foreign(self.directory)
         self.run = Run(self.directory)
         try:
-            self._check_run()
+            identify(self.run, self.config, self.schema, self.source, self.validation)
         except BaseException:
             self.run.close()
             raise
+        if inferred and not has_begun(self.run):
+            self._say(describe(self.schema))
 
     def search(self) -> None:
         """Encodes the rows, trains baselines and trials, and refits the winner if that is asked for.
@@ -114,7 +120,8 @@ class Experiment:
         with self.run:
             self._say_where()
             self.cache = self._encoded()
-            self._check_targets()
+            self.trainer = self._trainer()
+            self._check_encoded()
             self._baselines()
             reason = self._trials()
             if self.config.refit:
@@ -127,15 +134,12 @@ class Experiment:
         self, schema: Schema | str | Path | None, target: Any, with_y: bool, roles: Mapping[str, str | None]
     ) -> tuple[Schema, bool]:
         """Returns the schema and whether it was inferred."""
-        if schema is None:
+        found = checked.schema(schema)
+        if found is None:
             if target is None and with_y:
                 target = self.source.schema.names[-1]
             return infer(self.source, target=target, **roles), True
-        if isinstance(schema, (str, Path)):
-            if not Path(schema).exists():
-                raise ConfigError("schema", "a Schema or the path of one", str(schema))
-            schema = Schema.load(schema)
-        schema = copy.deepcopy(schema)
+        schema = copy.deepcopy(found)
         if target is not None:
             schema.targets = [target] if isinstance(target, str) else list(target)
         elif with_y and not schema.targets:
@@ -148,7 +152,7 @@ class Experiment:
         return schema, False
 
     def _config(self, arguments: Mapping[str, Any]) -> SearchConfig:
-        names = ("target", "roles")
+        names = ("target", "roles", "objective")
         return SearchConfig(
             task=self.task,
             data=self.source.name,
@@ -158,6 +162,7 @@ class Experiment:
             space=to_config(self.model_space),
             searcher=self.searcher if isinstance(self.searcher, str) else type(self.searcher).__name__,
             options=self.options.to_dict(),
+            objective=self.objective.name if arguments["objective"] is not None else None,
             **{name: value for name, value in arguments.items() if name not in names},
         )
 
@@ -172,55 +177,6 @@ class Experiment:
             check_targets(self.validation, self.schema, self.task, training=False)
 
     # The run
-
-    @cached_property
-    def _fingerprints(self) -> dict[str, str | None]:
-        validation = None if self.validation is None else self.validation.fingerprint()
-        return {"train": self.source.fingerprint(), "validation": validation}
-
-    def _check_run(self) -> None:
-        """Checks that the run in the directory is this experiment, or writes down what it is."""
-        there = self.run.config
-        if there is None:
-            self._check_foreign()
-            self.run.write_config(self.config.to_dict())
-            self.run.append({"event": "data", **self._fingerprints, "schema": self.schema.to_dict()})
-            return
-        for name, (old, new) in self.config.differences(there).items():
-            raise ConfigError(
-                name, f"{old!r} as in the run {self.directory}", new, "Use another directory for another search."
-            )
-        for event in self.run.events("data"):
-            self._check_same_data(event)
-        self.run.write_config(self.config.to_dict())
-
-    def _check_foreign(self) -> None:
-        others = [path.name for path in self.directory.iterdir() if path.name not in ("lock", "journal.jsonl")]
-        if others and not any(name in (CACHE, "trials") for name in others):
-            raise ConfigError(
-                "directory", "a new directory, an empty one or a run", str(self.directory), f"It holds {others[:3]}."
-            )
-
-    def _check_same_data(self, event: Mapping[str, Any]) -> None:
-        schema = Schema.from_dict(event["schema"]).to_dict()
-        mine = self.schema.to_dict()
-        changed = [key for key in mine if key != "warnings" and mine[key] != schema[key]]
-        if changed:
-            raise ConfigError(
-                "schema",
-                f"the one of the run {self.directory}",
-                {key: mine[key] for key in changed},
-                "Use another directory for another schema.",
-            )
-        for part, fingerprint in self._fingerprints.items():
-            if event[part] != fingerprint:
-                name = self.source.name if part == "train" or self.validation is None else self.validation.name
-                raise ConfigError(
-                    "data" if part == "train" else "validation_data",
-                    f"the rows that the run {self.directory} was made with",
-                    name,
-                    "They have changed. Use another directory for other data.",
-                )
 
     def _say_where(self) -> None:
         done = len(self.run.trials())
@@ -258,15 +214,44 @@ class Experiment:
         self.emit({"event": "encoded", **rows, "seconds": time.monotonic() - begin})
         return cache
 
-    def _check_targets(self) -> None:
+    def _check_encoded(self) -> None:
+        """Checks what is known only now: both parts' targets, the objective, and that the space can be built."""
+        layout = self.cache.layout
         wanted = "binary" if self.task == "ctr" else "real"
-        for target in self.cache.layout.targets:
+        for target in layout.targets:
             if target.kind != wanted:
                 raise DataError(
                     "a rating must have other values than 0 and 1; CTRRecommender learns clicks",
                     file=self.source.name,
                     column=target.name,
                 )
+        self._check_part("training", self.cache.train.labels, 2)
+        self._check_part("validation", self.cache.validation.labels, 2 if "auc" in self.objective.name else 1)
+        check_objective(self.objective.name, layout, self.cache.validation.users is not None)
+        if not self.run.events("search"):
+            self._check_space()
+
+    def _check_part(self, name: str, labels: np.ndarray, least: int) -> None:
+        """Checks that a part has at least so many values of a target, where there are several of any of them."""
+        found = [np.unique(column[~np.isnan(column)]) for column in np.asarray(labels).T]
+        if any(len(values) >= least for values in found):
+            return
+        shown = f"only the value {found[0][0]:g}" if len(found[0]) else "no value"
+        raise DataError(
+            f"the {len(labels)} {name} rows have {shown} of the target; give more rows, another "
+            "`validation_fraction` or `split`, or `validation_data` of your own",
+            file=self.source.name,
+            column=self.schema.targets[0],
+        )
+
+    def _check_space(self) -> None:
+        """Builds the space once; what a user's own code raises is left for the trials, which record it."""
+        try:
+            self.trainer.declare(kt.HyperParameters())
+        except AutoRecError:
+            raise
+        except Exception as error:
+            self._say(f"the space cannot be built with its default values: {type(error).__name__}: {error}")
 
     def _baselines(self) -> None:
         if not self.config.baselines:
@@ -307,7 +292,6 @@ class Experiment:
         deadline = self.deadline
         if deadline is not None and self.config.refit:
             deadline -= _REFIT_SHARE * max(deadline - time.monotonic(), 0.0)
-        self.trainer = self._trainer()
         return search(
             self.run,
             oracle=self.oracle,
@@ -325,8 +309,10 @@ class Experiment:
         if best is None or any(event["number"] == best["number"] for event in self.run.events("refit")):
             return
         left = None if self.deadline is None else self.deadline - time.monotonic()
-        if left is not None and left < best["seconds"]:
-            self._say(f"no refit: trial {best['number']} took {best['seconds']:.0f} s, {left:.0f} s are left")
+        share = self.cache.train.rows / (self.cache.train.rows + self.cache.validation.rows)
+        needed = best["seconds"] * best["best_epoch"] / (best["epochs"] * share)
+        if left is not None and left < needed:
+            self._say(f"no refit: it would take some {needed:.0f} s, {left:.0f} s are left")
             return
         self._say(f"refit: trial {best['number']} on all rows for {best['best_epoch']} epochs")
         model = self.trainer.refit(best, self.deadline)
@@ -346,13 +332,3 @@ class Experiment:
         if best is not None:
             text += f"; best {self.objective.name} {best['score']:.5f} (trial {best['number']})"
         self.emit({"event": "done", "text": text})
-
-
-def _validation_source(validation: Any, target: Any) -> Source | None:
-    if validation is None:
-        return None
-    if isinstance(validation, tuple):
-        if len(validation) != 2:
-            raise ConfigError("validation_data", "rows, or a pair (rows, target values)", validation)
-        return as_source(validation[0], validation[1], target=target if isinstance(target, str) else None)
-    return as_source(validation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time as clock
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -12,6 +12,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from autorec import arguments as checked
+from autorec.arguments import Progress
 from autorec.config import SearchConfig, seconds
 from autorec.data.schema import Schema
 from autorec.errors import ConfigError
@@ -19,11 +21,8 @@ from autorec.experiment import Experiment
 from autorec.export.folder import export
 from autorec.export.predictor import Predictor
 from autorec.loading import leaderboard, load_run
-from autorec.progress import ProgressPrinter
 from autorec.spaces.space import from_config
 from autorec.training.options import TrainOptions
-
-Progress = Callable[[dict[str, Any]], None]
 
 
 class Recommender(BaseEstimator):
@@ -64,7 +63,7 @@ class Recommender(BaseEstimator):
         max_trials: int | None = None,
         time_limit: float | str | None = None,
         objective: Any = None,
-        callbacks: Sequence[Any] = (),
+        callbacks: Sequence[Any] | None = (),
         batch_size: int | None = None,
         epochs: int | None = None,
         seed: int = 0,
@@ -128,10 +127,10 @@ class Recommender(BaseEstimator):
             task=self._task,
             directory=self._run_directory(directory),
             space=self.space if space is None else space,
-            options=options or self.options or TrainOptions(),
+            options=checked.options(self.options if options is None else options),
             searcher=searcher,
-            callbacks=list(callbacks),
-            emit=_emitter(progress),
+            callbacks=checked.callbacks(callbacks),
+            emit=checked.emitter(progress),
             deadline=None if limit is None else start + limit,
             begin=start,
         )
@@ -143,18 +142,18 @@ class Recommender(BaseEstimator):
             arguments={
                 "target": target,
                 "roles": roles,
-                "max_trials": 20 if max_trials is None and limit is None else max_trials,
+                "max_trials": 20 if max_trials is None and limit is None else checked.plain(max_trials),
                 "time_limit": limit,
                 "objective": objective,
-                "batch_size": batch_size,
-                "epochs": epochs,
-                "seed": seed,
+                "batch_size": checked.plain(batch_size),
+                "epochs": checked.plain(epochs),
+                "seed": checked.plain(seed),
                 "split": split,
-                "fraction": validation_fraction,
+                "fraction": checked.plain(validation_fraction),
                 "statistics": statistics,
-                "refit": refit,
-                "keep": keep,
-                "baselines": baselines,
+                "refit": checked.flag("refit", refit),
+                "keep": checked.plain(keep),
+                "baselines": checked.flag("baselines", baselines),
             },
         )
         experiment.search()
@@ -372,9 +371,3 @@ def search_from_config(
         **config.roles,
         **rest,
     )
-
-
-def _emitter(progress: bool | Progress) -> Progress:
-    if callable(progress):
-        return progress
-    return ProgressPrinter() if progress else lambda event: None

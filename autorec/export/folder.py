@@ -7,10 +7,10 @@ import json
 import platform
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from autorec.data.encoder import Encoder
 from autorec.errors import ConfigError, DataError
+from autorec.export.input_names import SIGNATURE, input_names, name_inputs
 from autorec.export.predictor import Predictor
 from autorec.files import new_folder, write_json
 
@@ -27,13 +27,13 @@ def versions() -> dict[str, str]:
 def export(folder: str | Path, predictor: Predictor) -> Path:
     """Writes a model folder and returns its path.
 
-    ==================  ===========================================================================
+    ==================  ===================================================================================
     `model.keras`       the Keras model: encoded rows in, a logit for each target out
     `saved_model/`      a SavedModel: raw columns by name in, probabilities out; plain TensorFlow
     `encoder/`          vocabularies and statistics
     `schema.json`       the columns that it reads
-    `model_card.json`   data fingerprint, metrics, versions, seed
-    ==================  ===========================================================================
+    `model_card.json`   data fingerprint, metrics, versions, seed, the signature's name for each column
+    ==================  ===================================================================================
 
     It is written aside and renamed; an older export at the same path is replaced.
 
@@ -52,8 +52,10 @@ def export(folder: str | Path, predictor: Predictor) -> Path:
         predictor.encoder.save(aside / "encoder")
         predictor.schema.save(aside / "schema.json")
         module = ServedModel(predictor.model, predictor.encoder, Path(words))
-        tf.saved_model.save(module, str(aside / "saved_model"), signatures={"serving_default": module.signature()})
-        write_json(aside / CARD, {**predictor.card, "versions": versions()})
+        tf.saved_model.save(module, str(aside / "saved_model"), signatures={SIGNATURE: module.signature()})
+        name_inputs(aside / "saved_model", predictor.schema.names)
+        inputs = input_names(predictor.schema.names)
+        write_json(aside / CARD, {**predictor.card, "inputs": inputs, "versions": versions()})
     return folder
 
 

@@ -15,6 +15,7 @@ from autorec.data.encoder import Encoder, table_of
 from autorec.data.schema import Feature
 from autorec.data.statistics import Table
 from autorec.data.vocabulary import MISSING, UNKNOWN, Vocabulary
+from autorec.export.input_names import graph_names
 
 _DTYPES = {"string": tf.string, "int": tf.int64, "float": tf.float64, "time": tf.int64}
 
@@ -39,6 +40,7 @@ class ServedModel(tf.Module):
         self._call_model = partial(model, training=False)
         self._encoder = encoder
         self._groups = list(model.input)
+        self._names = graph_names(encoder.schema.names)
         self._lookups = {
             name: _lookup_table(vocabulary, folder / f"vocabulary_{i}.txt")
             for i, (name, vocabulary) in enumerate(encoder.vocabularies.items())
@@ -55,10 +57,15 @@ class ServedModel(tf.Module):
         for feature in self._encoder.schema:
             is_list = feature.kind in ("bag", "sequence") and feature.separator is None
             dtype = _DTYPES[feature.dtype] if feature.separator is None else tf.string
-            specs[feature.name] = tf.TensorSpec((None, None) if is_list else (None,), dtype, name=feature.name)
-        return tf.function(self.__call__, autograph=False).get_concrete_function(specs)
+            name = self._names[feature.name]
+            specs[name] = tf.TensorSpec((None, None) if is_list else (None,), dtype, name=name)
+        return tf.function(self._serve, autograph=False).get_concrete_function(specs)
+
+    def _serve(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        return self({name: inputs[key] for name, key in self._names.items()})
 
     def __call__(self, columns: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the probability or rating for each row, by target."""
         outputs = self._call_model(self.encode(columns))
         found = {}
         for target in self._encoder.layout.targets:
@@ -93,7 +100,7 @@ class ServedModel(tf.Module):
             missing = tf.equal(values, "")
         else:
             if feature.dtype == "float":
-                whole = tf.math.is_finite(values) & tf.equal(values, tf.floor(values))
+                whole = (tf.abs(values) < 2.0**63) & tf.equal(values, tf.floor(values))
                 unseen = tf.constant(MISSING_INT + 1, tf.int64)
                 number = tf.cast(tf.where(whole, values, 0.0), tf.int64)
                 minus = tf.where(tf.math.is_finite(values), unseen, tf.constant(MISSING_INT, tf.int64))
@@ -172,9 +179,7 @@ def _lookup_table(vocabulary: Vocabulary, path: Path) -> Any:
     else:
         path.write_text("\n".join(values) + "\n", encoding="utf-8", newline="\n")
         index = tf.lookup.TextFileIndex
-        initializer = tf.lookup.TextFileInitializer(
-            str(path), key_dtype, index.WHOLE_LINE, tf.int64, index.LINE_NUMBER
-        )
+        initializer = tf.lookup.TextFileInitializer(str(path), key_dtype, index.WHOLE_LINE, tf.int64, index.LINE_NUMBER)
     return tf.lookup.StaticHashTable(initializer, UNKNOWN - 2)
 
 

@@ -1,0 +1,92 @@
+"""What `search` takes, checked one argument at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autorec.data.schema import Schema
+from autorec.data.table import Source, as_source
+from autorec.errors import AutoRecError, ConfigError, DataError
+from autorec.progress import ProgressPrinter
+from autorec.training.options import TrainOptions
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+def emitter(progress: bool | Progress) -> Progress:
+    """Returns what receives the events of a search."""
+    if callable(progress):
+        return progress
+    if not isinstance(progress, bool):
+        raise ConfigError("progress", "True, False or a function of an event", progress)
+    return ProgressPrinter() if progress else lambda event: None
+
+
+def options(value: Any) -> TrainOptions:
+    """Returns the options of training, the defaults for None."""
+    if value is None:
+        return TrainOptions()
+    if not isinstance(value, TrainOptions):
+        hint = "Write TrainOptions(...)." if isinstance(value, (dict, type)) else ""
+        raise ConfigError("options", "a TrainOptions object", value, hint)
+    return value
+
+
+def callbacks(value: Any) -> list[Any]:
+    """Returns a list of callbacks; `copy_callbacks` looks at each of them."""
+    if value is None:
+        return []
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError("callbacks", "a list of keras.callbacks.Callback objects", value)
+    return list(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Returns a truth value; 0 and 1 are none."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ConfigError(name, "True or False", value)
+    return bool(value)
+
+
+def plain(value: Any) -> Any:
+    """Returns a NumPy scalar as Python's own number."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def target(value: Any) -> str | list[str] | None:
+    """Returns the name of a target, or a list of names."""
+    if value is None or isinstance(value, str):
+        return value
+    if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+        raise ConfigError("target", "the name of a column, or a list of names", value)
+    return list(value)
+
+
+def schema(value: Any) -> Schema | None:
+    """Returns a schema, read from its file where a path is given."""
+    if value is None or isinstance(value, Schema):
+        return value
+    if not isinstance(value, (str, Path)) or not Path(value).is_file():
+        raise ConfigError("schema", "a Schema or the path of one", value)
+    try:
+        return Schema.load(value)
+    except AutoRecError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        cause = f"{type(error).__name__}: {error}"
+        raise DataError(f"not a schema as `Schema.save` writes it ({cause})", file=value) from error
+
+
+def validation_source(value: Any, targets: Sequence[str]) -> Source | None:
+    """Returns the source of `validation_data`: rows, or a pair of rows and their target's values."""
+    if value is None:
+        return None
+    if not isinstance(value, (tuple, list)):
+        return as_source(value)
+    if len(value) != 2:
+        raise ConfigError("validation_data", "rows, or a pair (rows, target values)", f"{len(value)} things")
+    return as_source(value[0], value[1], target=list(targets))
