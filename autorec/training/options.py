@@ -23,7 +23,7 @@ DEFAULTS: dict[str, Any] = {
 }
 _PREFIX = "train/"
 _RATES = (1e-4, 1e-2)
-_TABLE_L2 = (0.0, 1e-6, 1e-5, 1e-4, 1e-3)
+_TABLE_L2 = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
 
 @dataclass(frozen=True)
