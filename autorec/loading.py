@@ -45,7 +45,7 @@ def load_run(directory: str | Path, trial: int | None = None) -> Predictor:
     import keras
 
     import autorec.blocks
-    import autorec.training  # noqa: F401  (registers what models hold)
+    import autorec.training.registered  # noqa: F401  (registers what models hold)
 
     run = Run(directory, read_only=True)
     row = _row(run, trial)

@@ -72,7 +72,7 @@ def load(folder: str | Path) -> Predictor:
         raise DataError(f"not a model folder: it has no {CARD}", file=folder)
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     import autorec.blocks
-    import autorec.training  # noqa: F401  (registers the layers)
+    import autorec.training.registered  # noqa: F401  (registers the layers)
 
     model = keras.saving.load_model(folder / "model.keras", compile=False)
     return Predictor(model, Encoder.load(folder / "encoder"), card)
