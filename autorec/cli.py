@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autorec.errors import AutoRecError, ConfigError
+from autorec.errors import AutoRecError, ConfigError, DataError
+from autorec.tensorflow_log import import_quietly
 
 _EXAMPLES = {
     "search": "autorec search clicks.parquet --target click --time-limit 10m --out runs/clicks",
@@ -30,11 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         options.run(options)
-    except AutoRecError as error:
+    except (AutoRecError, OSError) as error:
         sys.stderr.write(f"autorec {options.command}: {error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the same command goes on where it stopped\n")
+        more = "; the same command goes on where it stopped" if options.command in ("search", "fit") else ""
+        sys.stderr.write(f"interrupted{more}\n")
         return 130
     return 0
 
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="autorec",
-        description="AutoML for ranking and recommendation: from a log of clicks or ratings to an exported Keras model.",
+        description="AutoML for ranking: from a log of clicks or ratings to a tested, exported Keras model.",
         epilog=f"example:\n  {_EXAMPLES['search']}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -128,6 +130,7 @@ def _add_fit(commands: Any) -> None:
 
 
 def _recommender(task: str, **arguments: Any) -> Any:
+    import_quietly()
     from autorec.recommender import CTRRecommender, RatingRecommender
 
     return (CTRRecommender if task == "ctr" else RatingRecommender)(**arguments)
@@ -167,12 +170,17 @@ def _search(options: argparse.Namespace) -> None:
 
 def _repeat(options: argparse.Namespace) -> Any:
     from autorec.config import SearchConfig
-    from autorec.recommender import search_from_config
 
     path = Path(options.config)
-    if not path.exists():
+    if not path.is_file():
         raise ConfigError("--config", "the path of a run's config.json", options.config)
-    config = SearchConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    try:
+        config = SearchConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (json.JSONDecodeError, TypeError, AttributeError) as error:
+        raise DataError(f"not the config.json of a run: {error}", file=path) from error
+    import_quietly()
+    from autorec.recommender import search_from_config
+
     return search_from_config(
         config, directory=options.out or path.parent, data=options.data, progress=not options.quiet
     )
@@ -191,25 +199,32 @@ def _need_data_and_out(options: argparse.Namespace) -> None:
         raise ConfigError("--out", "a directory for the run", options.out)
 
 
-def _evaluate(options: argparse.Namespace) -> None:
+def _load(path: str) -> Any:
+    import_quietly()
     from autorec.loading import load
 
-    for name, value in load(options.model).evaluate(options.data).items():
+    return load(path)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    for name, value in _load(options.model).evaluate(options.data).items():
         sys.stdout.write(f"{name:12} {value:.6f}\n")
 
 
 def _predict(options: argparse.Namespace) -> None:
     import polars as pl
 
-    from autorec.loading import load
-
     out = Path(options.out)
     if out.suffix not in (".csv", ".parquet"):
         raise ConfigError("--out", "a path that ends in .csv or .parquet", options.out)
-    predictor = load(options.model)
+    if out.resolve() == Path(options.data).resolve():
+        raise ConfigError("--out", "another file than the rows", options.out)
+    predictor = _load(options.model)
     found = predictor.predict(options.data)
     frame = pl.DataFrame(found if isinstance(found, dict) else {predictor.schema.targets[0]: found})
-    frame.write_csv(out) if out.suffix == ".csv" else frame.write_parquet(out)
+    aside = out.with_name(f".{out.name}.partial")
+    frame.write_csv(aside) if out.suffix == ".csv" else frame.write_parquet(aside)
+    aside.replace(out)
     sys.stdout.write(f"{len(frame)} predictions in {out}\n")
 
 
@@ -220,12 +235,13 @@ def _leaderboard(options: argparse.Namespace) -> None:
 
 
 def _show_leaderboard(frame: Any) -> None:
-    from autorec.progress import show_table
+    from autorec.tables import show_table
 
     show_table(frame)
 
 
 def _export(options: argparse.Namespace) -> None:
+    import_quietly()
     from autorec.export.folder import export
     from autorec.loading import load_run
 
@@ -245,6 +261,7 @@ def _schema(options: argparse.Namespace) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
+    import_quietly()
     from autorec.demo import run
 
     run(rows=options.rows, time_limit=options.time_limit, seed=options.seed, directory=options.out)

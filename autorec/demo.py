@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from autorec.data.demo import ClickLog, click_log
-from autorec.progress import show_table
+from autorec.tables import show_table
 
 _SHOWN = ("rank", "trial", "kind", "status", "val_auc", "val_log_loss", "best_epoch", "seconds", "parameters")
 
@@ -76,7 +76,7 @@ def logistic_regression_auc(recommender: Any, train: ClickLog, test: ClickLog) -
     for log in (train, test):
         batches = list(log.batches())
         labels = [batch.column("click").to_numpy(zero_copy_only=False) for batch in batches]
-        groups = {"ids": [], "numbers": []}
+        groups: dict[str, list[Any]] = {"ids": [], "numbers": []}
         for batch in batches:
             for name, array in encoder.encode(batch, list(groups)).items():
                 groups[name].append(array)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,7 +119,7 @@ class Experiment:
         Raises:
             SearchAborted: If no trial can be trained.
         """
-        with self.run:
+        with self.run, _traced_often():
             self._say_where()
             self.cache = self._encoded()
             self.trainer = self._trainer()
@@ -179,16 +181,16 @@ class Experiment:
     # The run
 
     def _say_where(self) -> None:
-        done = len(self.run.trials())
         if not self.run.events("search"):
             self._say(f"run directory {self.directory}")
             return
-        waiting = len(self.run.pending())
+        done, waiting, best = len(self.run.trials()), len(self.run.pending()), self.run.best
         more = f", {waiting} cut short and trained again" if waiting else ""
-        self._say(f"going on in {self.directory}: {done} trials are done{more}")
+        text = f"going on in {self.directory}: {done} trials are done{more}"
+        self._say(text, done=done, best=None if best is None else best["score"])
 
-    def _say(self, text: str) -> None:
-        self.emit({"event": "message", "text": text})
+    def _say(self, text: str, **more: Any) -> None:
+        self.emit({"event": "message", "text": text, **more})
 
     # The steps
 
@@ -332,3 +334,18 @@ class Experiment:
         if best is not None:
             text += f"; best {self.objective.name} {best['score']:.5f} (trial {best['number']})"
         self.emit({"event": "done", "text": text})
+
+
+@contextmanager
+def _traced_often() -> Iterator[None]:
+    """Drops TensorFlow's warning of functions traced anew: every trial has a model of its own."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.table import Table
 
 
 class ProgressPrinter:
@@ -46,6 +45,8 @@ class ProgressPrinter:
             self._shown = time.monotonic()
 
     def _on_message(self, event: Mapping[str, Any]) -> None:
+        self._done = event.get("done", self._done)
+        self._note_best(event.get("best"))
         self._line(event["text"])
 
     def _on_encode(self, event: Mapping[str, Any]) -> None:
@@ -77,11 +78,16 @@ class ProgressPrinter:
         if event["status"] != "completed":
             self._line(f"trial {event['number']}: failed, {event.get('error', '')}".splitlines()[0])
             return
-        best = event.get("best")
-        self._best = "none yet" if best is None else f"{best:.5f}"
+        self._note_best(event.get("best"))
         left = event.get("remaining")
         tail = "" if left is None else f", {max(left, 0):.0f} s left"
-        self._line(f"trial {event['number']}: {event['score']:.5f} in {event['seconds']:.1f} s (best {self._best}{tail})")
+        self._line(
+            f"trial {event['number']}: {event['score']:.5f} in {event['seconds']:.1f} s (best {self._best}{tail})"
+        )
+
+    def _note_best(self, best: float | None) -> None:
+        if best is not None:
+            self._best = f"{best:.5f}"
 
     def _on_baseline(self, event: Mapping[str, Any]) -> None:
         score = event.get("score")
@@ -97,21 +103,3 @@ class ProgressPrinter:
         if self._status is not None:
             self._status.stop()
             self._status = None
-
-
-def show_table(frame: Any, stream: TextIO | None = None) -> None:
-    """Prints a Polars frame as a table; columns without any value are left out."""
-    console = Console(file=stream or sys.stdout, highlight=False)
-    if not console.is_terminal:
-        console = Console(file=stream or sys.stdout, highlight=False, width=160)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    names = [name for name in frame.columns if frame[name].null_count() < len(frame)]
-    for name in names:
-        table.add_column(name, justify="right" if frame[name].dtype.is_numeric() else "left", overflow="fold")
-    for row in frame.select(names).iter_rows():
-        table.add_row(*("" if value is None else _text(value) for value in row))
-    console.print(table)
-
-
-def _text(value: Any) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)

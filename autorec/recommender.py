@@ -21,6 +21,7 @@ from autorec.experiment import Experiment
 from autorec.export.folder import export
 from autorec.export.predictor import Predictor
 from autorec.loading import leaderboard, load_run
+from autorec.progress import ProgressPrinter
 from autorec.spaces.space import from_config
 from autorec.training.options import TrainOptions
 
@@ -123,6 +124,7 @@ class Recommender(BaseEstimator):
         start = clock.monotonic()
         limit = seconds("time_limit", time_limit)
         roles = {"weight": weight, "user": user, "item": item, "group": group, "time": time}
+        emit = checked.emitter(progress)
         experiment = Experiment(
             task=self._task,
             directory=self._run_directory(directory),
@@ -130,33 +132,37 @@ class Recommender(BaseEstimator):
             options=checked.options(self.options if options is None else options),
             searcher=searcher,
             callbacks=checked.callbacks(callbacks),
-            emit=checked.emitter(progress),
+            emit=emit,
             deadline=None if limit is None else start + limit,
             begin=start,
         )
-        experiment.prepare(
-            data,
-            y,
-            schema=schema,
-            validation=validation_data,
-            arguments={
-                "target": target,
-                "roles": roles,
-                "max_trials": 20 if max_trials is None and limit is None else checked.plain(max_trials),
-                "time_limit": limit,
-                "objective": objective,
-                "batch_size": checked.plain(batch_size),
-                "epochs": checked.plain(epochs),
-                "seed": checked.plain(seed),
-                "split": split,
-                "fraction": checked.plain(validation_fraction),
-                "statistics": statistics,
-                "refit": checked.flag("refit", refit),
-                "keep": checked.plain(keep),
-                "baselines": checked.flag("baselines", baselines),
-            },
-        )
-        experiment.search()
+        try:
+            experiment.prepare(
+                data,
+                y,
+                schema=schema,
+                validation=validation_data,
+                arguments={
+                    "target": target,
+                    "roles": roles,
+                    "max_trials": 20 if max_trials is None and limit is None else checked.plain(max_trials),
+                    "time_limit": limit,
+                    "objective": objective,
+                    "batch_size": checked.plain(batch_size),
+                    "epochs": checked.plain(epochs),
+                    "seed": checked.plain(seed),
+                    "split": split,
+                    "fraction": checked.plain(validation_fraction),
+                    "statistics": statistics,
+                    "refit": checked.flag("refit", refit),
+                    "keep": checked.plain(keep),
+                    "baselines": checked.flag("baselines", baselines),
+                },
+            )
+            experiment.search()
+        finally:
+            if isinstance(emit, ProgressPrinter):
+                emit.close()
         return self._adopt(experiment)
 
     def fit(self, data: Any, y: Any = None, **arguments: Any) -> Self:
@@ -176,9 +182,10 @@ class Recommender(BaseEstimator):
     @property
     def predictor_(self) -> Predictor:
         """The best model with its encoder; the refitted one after `refit=True`."""
-        if getattr(self, "_predictor", None) is None:
-            self._predictor: Predictor | None = load_run(self.directory_)
-        return self._predictor
+        found: Predictor | None = getattr(self, "_predictor", None)
+        if found is None:
+            found = self._predictor = load_run(self.directory_)
+        return found
 
     @property
     def directory_(self) -> Path:
@@ -254,7 +261,7 @@ class Recommender(BaseEstimator):
 
     def _adopt(self, experiment: Experiment) -> Self:
         self._directory = experiment.directory
-        self._predictor = None
+        self._predictor: Predictor | None = None
         self.n_features_in_ = len(experiment.schema)
         self.feature_names_in_ = np.array(experiment.schema.names, dtype=object)
         return self
@@ -361,13 +368,12 @@ def search_from_config(
     kind = CTRRecommender if config.task == "ctr" else RatingRecommender
     recommender = kind(from_config(config.space), directory=directory, options=TrainOptions.from_dict(config.options))
     taken = ("task", "data", "target", "validation", "roles", "space", "options", "fraction")
-    rest = {name: value for name, value in config.to_dict().items() if name not in taken}
+    rest: dict[str, Any] = {name: value for name, value in config.to_dict().items() if name not in taken}
     return recommender.search(
         source,
         target=config.target if len(config.target) > 1 else config.target[0],
         validation_data=config.validation,
         validation_fraction=config.fraction,
         progress=progress,
-        **config.roles,
-        **rest,
+        **{**config.roles, **rest},
     )

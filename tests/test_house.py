@@ -20,7 +20,7 @@ FLOORS = [
     {"spaces", "graph"},
     {"compression", "calibration", "explain"},
     {"report", "export", "searchers"},
-    {"progress", "loading"},
+    {"progress", "tables", "tensorflow_log", "loading"},
     {"recommender", "experiment", "arguments", "identity", "graph_classifier"},
     {"cli", "serving", "demo"},
 ]

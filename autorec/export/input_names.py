@@ -24,8 +24,8 @@ def graph_names(columns: Sequence[str]) -> dict[str, str]:
 def input_names(columns: Sequence[str]) -> dict[str, str]:
     """Returns for each column the name of its input in the saved signature.
 
-    It is the column's own, but for names by which no loaded signature could be called from Python: an empty one, `self`,
-    and the second of two that differ in signs only, such as `a b` beside `a_b`. Those are numbered.
+    It is the column's own, but for names by which no loaded signature could be called from Python: an empty one,
+    `self`, and the second of two that differ in signs only, such as `a b` beside `a_b`. Those are numbered.
     """
     taken = {"self", ""}
     found = {}

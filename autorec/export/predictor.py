@@ -10,11 +10,10 @@ import pyarrow as pa
 
 from autorec.data import columns
 from autorec.data.cache import Part
-from autorec.data.checks import check_same_columns
+from autorec.data.checks import check_same_columns, check_targets
 from autorec.data.encoder import Encoder, column_of
 from autorec.data.schema import Schema
 from autorec.data.table import Source, as_source
-from autorec.errors import DataError
 from autorec.training import metrics
 from autorec.training.prediction import predict
 
@@ -56,7 +55,10 @@ class Predictor:
         """Returns the metrics of the predictions for labelled rows.
 
         For clicks `auc`, `log_loss`, `ece`, and `gauc` where the schema names a `group` or `user` column; for ratings
-        `mse`, `rmse`, `mae`. Several targets have their name in front: `like_auc`.
+        `mse`, `rmse`, `mae`. Several targets have their name in front: `like_auc`. Rows without a label do not count.
+
+        Raises:
+            DataError: If a column is absent or of another type, or a label is none that the task allows.
         """
         source = self._source(data, y)
         labels = self._labels(source)
@@ -86,9 +88,9 @@ class Predictor:
         return {name: metrics.sigmoid(v) if kinds[name] == "binary" else v for name, v in joined.items()}
 
     def _labels(self, source: Source) -> dict[str, np.ndarray]:
-        for name in self.schema.targets:
-            if name not in source.schema.names:
-                raise DataError("the target is needed to evaluate", file=source.name, column=name)
+        weight = self.schema.weight if self.schema.weight in source.schema.names else None
+        task = "ctr" if self.encoder.layout.targets[0].kind == "binary" else "rating"
+        check_targets(source, Schema(targets=self.schema.targets, weight=weight), task, training=False)
         found = list(_numbers(source, self.schema.targets))
         return {name: np.concatenate([block[i] for block in found]) for i, name in enumerate(self.schema.targets)}
 
