@@ -25,6 +25,7 @@ from autorec.data.numbers import number_columns, target_moments
 from autorec.data.order import windowed_order
 from autorec.data.rewrite import rewrite
 from autorec.data.schema import Schema
+from autorec.data.source import BLOCK
 from autorec.data.split import assign
 from autorec.data.statistics_columns import StatisticsColumns
 from autorec.data.table import Source, as_source
@@ -163,8 +164,8 @@ class _Finish:
     def _targets(self, labels: np.ndarray) -> tuple[TargetColumn, ...]:
         found = []
         for i, name in enumerate(self.schema.targets):
-            values = np.asarray(labels[:, i])
-            binary = bool(np.isin(values[~np.isnan(values)], (0.0, 1.0)).all())
+            values = labels[:, i]
+            binary = all(_is_binary(values[start : start + BLOCK]) for start in range(0, len(values), BLOCK))
             found.append(TargetColumn(name, "binary" if binary else "real", **target_moments(values)))
         return tuple(found)
 
@@ -201,3 +202,7 @@ def _with_ages(block: np.ndarray, ages: dict[int, int]) -> np.ndarray:
     for column, last in ages.items():
         block[:, column] = (last - block[:, column]) / columns.DAY
     return block
+
+
+def _is_binary(labels: np.ndarray) -> bool:
+    return bool(((labels == 0) | (labels == 1) | np.isnan(labels)).all())

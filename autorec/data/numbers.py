@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -12,6 +12,8 @@ from autorec.data.layout import NumberColumn
 
 SAMPLE = 131_072
 QUANTILES = 65
+_BLOCK = 1 << 20
+_LEAST_SPREAD = 1e-12
 
 
 class NumberSample:
@@ -71,17 +73,26 @@ def _column(name: str, feature: str, values: np.ndarray) -> NumberColumn:
 def spread_of(values: np.ndarray) -> float:
     """Returns the standard deviation, 1 for a constant or for no values."""
     std = float(values.std()) if len(values) else 0.0
-    return std if std > 1e-12 else 1.0
+    return std if std > _LEAST_SPREAD else 1.0
 
 
 def target_moments(labels: np.ndarray) -> dict[str, Any]:
-    """Returns mean, std, low and high of the labelled rows."""
-    present = labels[~np.isnan(labels)].astype(np.float64)
-    if len(present) == 0:
+    """Returns mean, std, low and high of the labelled rows; block by block, as labels may lie on disk."""
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(labels), _BLOCK)]
+    number, total, low, high = 0, 0.0, np.inf, -np.inf
+    for present in _present(labels, blocks):
+        number, total = number + len(present), total + float(present.sum())
+        low, high = min(low, float(present.min())), max(high, float(present.max()))
+    if number == 0:
         return {"mean": 0.0, "std": 1.0, "low": 0.0, "high": 0.0}
-    return {
-        "mean": float(present.mean()),
-        "std": spread_of(present),
-        "low": float(present.min()),
-        "high": float(present.max()),
-    }
+    mean = total / number
+    std = float(np.sqrt(sum(float(((present - mean) ** 2).sum()) for present in _present(labels, blocks)) / number))
+    return {"mean": mean, "std": std if std > _LEAST_SPREAD else 1.0, "low": low, "high": high}
+
+
+def _present(labels: np.ndarray, blocks: Sequence[slice]) -> Iterator[np.ndarray]:
+    for rows in blocks:
+        values = np.asarray(labels[rows], np.float64)
+        values = values[~np.isnan(values)]
+        if len(values):
+            yield values

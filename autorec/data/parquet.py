@@ -77,14 +77,16 @@ class ParquetSource(Source):
     ) -> Iterator[pa.RecordBatch]:
         text = [name for name in self._text if name in schema.names]
         try:
-            with pq.ParquetFile(path, read_dictionary=text) as file:
-                # Each batch brings its columns' dictionaries anew: fewer batches, fewer dictionaries to look through.
-                size = rows if rows < BLOCK else max(rows, _READ)
-                for batch in file.iter_batches(size, columns=schema.names, row_groups=groups):
-                    found = normal_batch(batch, schema, str(path), start)
-                    for first in range(0, batch.num_rows, rows):
-                        yield found.slice(first, rows)
-                    start += batch.num_rows
+            # Buffers read beforehand are kept until the file is closed: memory would grow with the rows.
+            with pq.ParquetFile(path, read_dictionary=text, pre_buffer=False) as file:
+                for group in range(file.num_row_groups) if groups is None else groups:
+                    # Each batch brings its dictionaries anew: fewer batches, fewer dictionaries to look through.
+                    size = rows if rows < BLOCK else max(rows, _READ)
+                    for batch in file.iter_batches(size, columns=schema.names, row_groups=[group]):
+                        found = normal_batch(batch, schema, str(path), start)
+                        for first in range(0, batch.num_rows, rows):
+                            yield found.slice(first, rows)
+                        start += batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"the file is damaged: {error}", file=path, row=start) from error
 
