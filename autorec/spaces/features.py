@@ -42,7 +42,7 @@ class Features:
         columns: Names of id columns; given, these are all that is read.
         dim: Width of the fields (8, 16, 32; default 16).
         numbers: `log` or `quantile`: how numbers are transformed (default `log`).
-        number_embedding: `linear`, `piecewise` or `periodic` (default `linear`).
+        number_embedding: `linear`, `piecewise` or `periodic` (default `piecewise`).
         statistics: Whether to read the statistics of single columns (default True).
         pairs: Whether to read the statistics of pairs of columns (default True).
         pooling: `mean`, `sum` or `max` of a list's values (default `mean`).
@@ -195,7 +195,7 @@ class Features:
         numbers = self.numbers
         if numbers is None:
             return None
-        kind = self._choice("number_embedding", NUMBER_EMBEDDINGS, "linear")
+        kind = self._choice("number_embedding", NUMBER_EMBEDDINGS, "piecewise")
         edges = self._transform.edges(BINS) if kind == "piecewise" else None
         return NumericEmbedding(dim=self.dim, kind=kind, edges=edges)(numbers)
 
