@@ -217,6 +217,8 @@ def _predict(options: argparse.Namespace) -> None:
     out = Path(options.out)
     if out.suffix not in (".csv", ".parquet"):
         raise ConfigError("--out", "a path that ends in .csv or .parquet", options.out)
+    if not out.parent.is_dir():
+        raise ConfigError("--out", "a path in a folder that is there", options.out)
     if out.resolve() == Path(options.data).resolve():
         raise ConfigError("--out", "another file than the rows", options.out)
     predictor = _load(options.model)
@@ -229,7 +231,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _leaderboard(options: argparse.Namespace) -> None:
-    from autorec.loading import leaderboard
+    from autorec.leaderboard import leaderboard
 
     _show_leaderboard(leaderboard(options.directory))
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,7 @@ from autorec.searchers.oracles import get_objective, get_oracle
 from autorec.searchers.runner import search
 from autorec.searchers.trial import MODEL, TrialTrainer, copy_callbacks
 from autorec.spaces.space import as_space, to_config
+from autorec.tensorflow_log import traced_often
 from autorec.training.metrics import direction as known_direction
 from autorec.training.options import TrainOptions
 from autorec.training.trainer import default_batch_size, default_epochs
@@ -119,7 +118,7 @@ class Experiment:
         Raises:
             SearchAborted: If no trial can be trained.
         """
-        with self.run, _traced_often():
+        with self.run, traced_often():
             self._say_where()
             self.cache = self._encoded()
             self.trainer = self._trainer()
@@ -334,18 +333,3 @@ class Experiment:
         if best is not None:
             text += f"; best {self.objective.name} {best['score']:.5f} (trial {best['number']})"
         self.emit({"event": "done", "text": text})
-
-
-@contextmanager
-def _traced_often() -> Iterator[None]:
-    """Drops TensorFlow's warning of functions traced anew: every trial has a model of its own."""
-
-    def keep(record: logging.LogRecord) -> bool:
-        return "triggered tf.function retracing" not in record.getMessage()
-
-    logger = logging.getLogger("tensorflow")
-    logger.addFilter(keep)
-    try:
-        yield
-    finally:
-        logger.removeFilter(keep)

@@ -20,7 +20,8 @@ from autorec.errors import ConfigError
 from autorec.experiment import Experiment
 from autorec.export.folder import export
 from autorec.export.predictor import Predictor
-from autorec.loading import leaderboard, load_run
+from autorec.leaderboard import leaderboard
+from autorec.loading import load_run
 from autorec.progress import ProgressPrinter
 from autorec.spaces.space import from_config
 from autorec.training.options import TrainOptions
@@ -182,10 +183,9 @@ class Recommender(BaseEstimator):
     @property
     def predictor_(self) -> Predictor:
         """The best model with its encoder; the refitted one after `refit=True`."""
-        found: Predictor | None = getattr(self, "_predictor", None)
-        if found is None:
-            found = self._predictor = load_run(self.directory_)
-        return found
+        if getattr(self, "_predictor", None) is None:
+            self._predictor = load_run(self.directory_)
+        return self._predictor
 
     @property
     def directory_(self) -> Path:
@@ -261,7 +261,7 @@ class Recommender(BaseEstimator):
 
     def _adopt(self, experiment: Experiment) -> Self:
         self._directory = experiment.directory
-        self._predictor: Predictor | None = None
+        self.__dict__.pop("_predictor", None)  # of an earlier search
         self.n_features_in_ = len(experiment.schema)
         self.feature_names_in_ = np.array(experiment.schema.names, dtype=object)
         return self

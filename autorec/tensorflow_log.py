@@ -1,7 +1,8 @@
-"""TensorFlow's own messages at its start, which say nothing to who types a command."""
+"""TensorFlow's own messages that say nothing to who uses AutoRec."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -40,3 +41,18 @@ def _standard_error_held_back() -> Iterator[None]:
         finally:
             os.dup2(before, 2)
             os.close(before)
+
+
+@contextmanager
+def traced_often() -> Iterator[None]:
+    """Drops the warning of functions that are traced anew: each model has its own, and is traced once."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)

@@ -23,6 +23,7 @@ rec.search(
     max_trials=2,
     epochs=3,
     progress=False,
+    baselines=False,
     callbacks=[Report(), keras.callbacks.EarlyStopping("val_auc", mode="max", patience=1)],
 )
 print(rec.leaderboard().select("rank", "trial", "val_auc", "best_epoch"))

@@ -3,6 +3,8 @@
 Run: python examples/own_schema.py
 """
 
+import tempfile
+
 import autorec as ar
 from autorec.data.demo import click_log
 
@@ -15,7 +17,8 @@ schema["history"].vocabulary = "item"  # the same ids, the same table rows
 schema["item"].dim = 16
 schema["item"].min_count = 5  # rarer items share one row
 schema.drop("country")
-schema.save("/tmp/schema.json")
+path = tempfile.mkdtemp() + "/schema.json"
+schema.save(path)  # to edit, and to use again
 
-rec = ar.CTRRecommender(space="deepfm").fit(frame, schema=ar.Schema.load("/tmp/schema.json"), epochs=2)
+rec = ar.CTRRecommender(space="deepfm").fit(frame, schema=path, epochs=2)
 print(rec.leaderboard().select("trial", "val_auc", "val_log_loss"))

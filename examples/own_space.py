@@ -19,5 +19,5 @@ def build(hp):
 
 
 rec = ar.CTRRecommender(space=build)
-rec.search(click_log(rows=20_000), target="click", searcher="greedy", max_trials=4, epochs=2)
+rec.search(click_log(rows=20_000), target="click", searcher="greedy", max_trials=4, epochs=2, baselines=False)
 print(rec.leaderboard().select("rank", "trial", "val_auc", "values"))

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
-    {"errors", "files"},
+    {"errors", "files", "tensorflow_log"},
     {"config"},
     {"data"},
     {"blocks", "run"},
@@ -20,7 +20,7 @@ FLOORS = [
     {"spaces", "graph"},
     {"compression", "calibration", "explain"},
     {"report", "export", "searchers"},
-    {"progress", "tables", "tensorflow_log", "loading"},
+    {"progress", "tables", "leaderboard", "loading"},
     {"recommender", "experiment", "arguments", "identity", "graph_classifier"},
     {"cli", "serving", "demo"},
 ]

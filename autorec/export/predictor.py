@@ -14,6 +14,7 @@ from autorec.data.checks import check_same_columns, check_targets
 from autorec.data.encoder import Encoder, column_of
 from autorec.data.schema import Schema
 from autorec.data.table import Source, as_source
+from autorec.tensorflow_log import traced_often
 from autorec.training import metrics
 from autorec.training.prediction import predict
 
@@ -81,7 +82,9 @@ class Predictor:
         pieces: dict[str, list[np.ndarray]] = {target.name: [] for target in self.encoder.layout.targets}
         for batch in source.batches(self.schema.names, BLOCK):
             part = Part(self.encoder.encode(batch, groups), np.full((batch.num_rows, 1), np.nan, np.float32))
-            for name, values in predict(self.model, part).items():
+            with traced_often():
+                found = predict(self.model, part)
+            for name, values in found.items():
                 pieces[name].append(values)
         kinds = {target.name: target.kind for target in self.encoder.layout.targets}
         joined = {name: np.concatenate(found) if found else np.zeros(0, np.float32) for name, found in pieces.items()}
@@ -97,9 +100,9 @@ class Predictor:
     def _roles(self, source: Source) -> dict[str, Any]:
         roles: dict[str, Any] = {}
         weight, group = self.schema.weight, self.schema.group or self.schema.user
-        if weight in source.schema.names:
+        if weight is not None and weight in source.schema.names:
             roles["weights"] = np.concatenate([block[0] for block in _numbers(source, [weight])])
-        if group in source.schema.names:
+        if group is not None and group in source.schema.names:
             table = pa.Table.from_batches(list(source.batches([group], BLOCK)))
             codes = table.column(0).combine_chunks().dictionary_encode().indices.fill_null(-1)
             roles["groups"] = codes.to_numpy(zero_copy_only=False)
