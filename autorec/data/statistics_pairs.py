@@ -18,7 +18,6 @@ _TRAIN, _TEST = (0.1, 0.6), 0.6  # shares of the sample in order: the first rows
 _ERRORS = 3.0  # standard errors that a gain must be above 0
 _LEAST = 1e-4  # of the loss, that a pair has to win
 _RIDGE = 1e-6
-_NEWTON = 6
 
 
 def choose_pairs(problem: Problem, sizes: Sequence[int], candidates: Sequence[int]) -> list[tuple[int, int]]:
@@ -44,9 +43,8 @@ def choose_pairs(problem: Problem, sizes: Sequence[int], candidates: Sequence[in
     base = trial.fitted(np.concatenate(list(singles.values()), 1))
     gains = []
     for a, b in pairs:
-        alone = [base[:, None], singles[a], singles[b]]
         joint = trial.statistics(joint_keys((trial.ids[:, a], trial.ids[:, b]), sizes[b]))
-        gains.append((trial.gain(np.concatenate(alone, 1), np.concatenate([*alone, joint], 1)), (a, b)))
+        gains.append((trial.gain(base, np.concatenate([singles[a], singles[b], joint], 1)), (a, b)))
     return [pair for gain, pair in sorted(gains, key=lambda found: -found[0]) if gain > 0][:MOST_PAIRS]
 
 
@@ -80,22 +78,31 @@ class _Trial:
         count = len(self.labels)
         return slice(int(_TRAIN[0] * count), int(_TRAIN[1] * count)), slice(int(_TEST * count), count)
 
-    def fitted(self, x: np.ndarray) -> np.ndarray:
-        """Returns the predictions of a ridge (logistic) regression fitted to the earlier rows; logits if binary."""
+    def fitted(self, x: np.ndarray, offset: np.ndarray | None = None, steps: int = 6) -> np.ndarray:
+        """Returns the predictions of a (logistic) regression fitted to the earlier rows; logits if binary.
+
+        Args:
+            x: Columns of the regression, (rows, columns).
+            offset: Predictions to start from.
+            steps: Newton steps; one is exact where the target is not binary.
+        """
         x = np.concatenate([np.ones((len(x), 1)), x], 1)
-        train, y = x[self._parts[0]], self.labels[self._parts[0]]
-        weights = np.zeros(x.shape[1])
-        for _ in range(_NEWTON if self.binary else 1):
-            z = train @ weights
+        offset = np.zeros(len(x)) if offset is None else offset
+        rows = self._parts[0]
+        train, y, weights = x[rows], self.labels[rows], np.zeros(x.shape[1])
+        for _ in range(steps if self.binary else 1):
+            z = offset[rows] + train @ weights
             p = 1.0 / (1.0 + np.exp(-z)) if self.binary else z
             slope = np.maximum(p * (1 - p), 1e-6) if self.binary else np.ones_like(p)
             hessian = train.T @ (train * slope[:, None]) + _RIDGE * len(train) * np.eye(x.shape[1])
             weights += np.linalg.solve(hessian, train.T @ (y - p) - _RIDGE * len(train) * weights)
-        return np.asarray(x @ weights)
+        return np.asarray(offset + x @ weights)
 
-    def gain(self, without: np.ndarray, with_joint: np.ndarray) -> float:
-        """Returns by how much more than chance the later rows' loss falls."""
+    def gain(self, base: np.ndarray, more: np.ndarray) -> float:
+        """Returns by how much more than chance `more` columns beside `base` lower the later rows' loss."""
         test = self._parts[1]
-        losses = [loss(self.fitted(x)[test], self.labels[test], self.binary) for x in (without, with_joint)]
+        # Few steps do: only the joint columns are new, the others stand in `base` at their best already.
+        after = self.fitted(more, base, steps=3)
+        losses = [loss(z[test], self.labels[test], self.binary) for z in (base, after)]
         won = losses[0] - losses[1] - _LEAST * losses[0].mean()
         return float(won.mean() - _ERRORS * won.std() / np.sqrt(len(won)))
