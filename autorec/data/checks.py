@@ -80,6 +80,8 @@ def _expected(feature: Feature) -> str:
         return "times" if feature.dtype == "time" else f"Unix times in {feature.unit or 's'}"
     if feature.separator is not None:
         return f"text split at {feature.separator!r}"
+    if feature.kind == "numeric":
+        return "numbers"
     values = {"string": "text", "int": "whole numbers"}.get(feature.dtype, "numbers")
     return f"lists of {values}" if feature.kind in ("bag", "sequence") else values
 

@@ -25,12 +25,13 @@ from autorec.data.numbers import number_columns, target_moments
 from autorec.data.order import windowed_order
 from autorec.data.rewrite import rewrite
 from autorec.data.schema import Schema
+from autorec.data.schema_checks import check_schema
 from autorec.data.source import BLOCK
 from autorec.data.split import assign
 from autorec.data.statistics_columns import StatisticsColumns
 from autorec.data.table import Source, as_source
 from autorec.data.vocabulary import Vocabulary
-from autorec.errors import ConfigError, DataError, unknown_name
+from autorec.errors import DataError, unknown_name
 from autorec.files import new_folder, write_json
 
 Progress = Callable[[dict[str, Any]], None]
@@ -64,11 +65,13 @@ def encode(
         progress: Called with `{"event": "encode", "rows": ..., "of": ...}`.
 
     Raises:
+        ConfigError: If the schema contradicts itself; before any row is read.
         DataError: If a column cannot be read, a part is empty, or the disk is full.
     """
     directory, source = Path(directory), as_source(source)
     if statistics not in ("ordered", "kfold", None):
         raise unknown_name("statistics", statistics, ("ordered", "kfold"))
+    check_schema(schema)
     mask = None if validation is not None else assign(source, schema, split, fraction, seed)
     try:
         with new_folder(directory) as folder:
@@ -120,9 +123,7 @@ class _Finish:
     def _vocabularies(self) -> tuple[dict[str, Vocabulary], dict[str, np.ndarray]]:
         jobs = {}
         for name, counter in self.first.counts.items():
-            owner = next((feature for feature in self.schema if feature.name == name), None)
-            if owner is None or owner.kind not in ("categorical", "bag", "sequence"):
-                raise ConfigError("vocabulary", f"the name of a categorical feature of {self.schema.names}", name)
+            owner = self.schema[name]
             dtype = "string" if owner.dtype == "string" else "int"
             jobs[name] = self.first.pool.submit(counter.finish, dtype, owner.min_count, owner.max_size)
         found = {name: job.result() for name, job in jobs.items()}

@@ -13,6 +13,7 @@ from autorec.errors import ConfigError, unknown_name
 KINDS = ("numeric", "categorical", "time", "bag", "sequence")
 DTYPES = ("string", "int", "float", "time")
 ROLES = ("weight", "user", "item", "group", "time")
+UNITS = ("s", "ms", "us", "ns")
 
 
 @dataclass
@@ -61,6 +62,12 @@ class Feature:
             raise ConfigError(where, "a positive whole number or None", value)
         if name in ("min_count", "max_length") and not _is_positive(value):
             raise ConfigError(where, "a positive whole number", value)
+        if name == "unit" and value is not None and value not in UNITS:
+            raise unknown_name(where, value, UNITS)
+        if name == "statistics" and not isinstance(value, bool):
+            raise ConfigError(where, "True or False", value)
+        if name == "separator" and value == "":
+            raise ConfigError(where, "a text of one character or more, or None", value)
         if name not in _FEATURE_FIELDS:
             raise unknown_name(where, name, _FEATURE_FIELDS)
         super().__setattr__(name, value)
@@ -102,6 +109,11 @@ class Schema:
     time: str | None = None
     pairs: list[tuple[str, str]] | None = None
     warnings: list[str] = field(default_factory=list)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _SCHEMA_FIELDS:
+            raise unknown_name("schema", name, _SCHEMA_FIELDS)
+        super().__setattr__(name, value)
 
     def __getitem__(self, name: str) -> Feature:
         for feature in self.features:
@@ -176,3 +188,6 @@ class Schema:
         from autorec.data.inference import infer
 
         return infer(source, y, target=target, **roles)
+
+
+_SCHEMA_FIELDS = tuple(f.name for f in fields(Schema))

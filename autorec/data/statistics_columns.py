@@ -17,7 +17,6 @@ from autorec.data.layout import StatisticColumn
 from autorec.data.statistics import BLOCK, Problem, Table
 from autorec.data.statistics_learning import learn
 from autorec.data.statistics_pairs import choose_pairs
-from autorec.errors import unknown_name
 
 
 @dataclass
@@ -48,11 +47,8 @@ class StatisticsColumns:
         wanted = self.encoder.schema.pairs
         if wanted is None:
             return choose_pairs(problem, sizes, able)
-        names = [column.name for column in self.encoder.layout.ids]
-        for name in (name for pair in wanted for name in pair):
-            if name not in names:
-                raise unknown_name("schema.pairs", name, names)
-        return [(names.index(a), names.index(b)) for a, b in wanted]
+        position = self.encoder.layout.position
+        return [(position(a), position(b)) for a, b in wanted]
 
     def _learn(
         self, problem: Problem, sizes: Sequence[int], singles: Sequence[tuple[int]], pairs: Sequence[tuple[int, int]]

@@ -73,6 +73,9 @@ def test_pairs_left_to_the_encoder_stay_none() -> None:
         ("min_count", 1.5, "a positive whole number, got 1.5"),
         ("max_length", True, "a positive whole number, got True"),
         ("max_size", -1, "a positive whole number or None, got -1"),
+        ("unit", "minutes", "one of \\['s', 'ms', 'us', 'ns'\\], got 'minutes'"),
+        ("statistics", "no", "True or False, got 'no'"),
+        ("separator", "", "a text of one character or more"),
         ("kinds", "numeric", "Did you mean 'kind'"),
     ],
 )
@@ -85,6 +88,11 @@ def test_a_value_that_is_not_allowed_is_refused_on_assignment(field: str, value:
 def test_a_value_that_is_not_allowed_is_refused_in_the_constructor() -> None:
     with pytest.raises(ConfigError, match="kind"):
         Feature("x", "number")
+
+
+def test_a_mistyped_role_is_refused() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'user'"):
+        example().usr = "user_id"  # type: ignore[attr-defined]
 
 
 def test_infer_makes_a_schema_from_data() -> None:

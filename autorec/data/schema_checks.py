@@ -1,0 +1,53 @@
+"""Checks of a schema by itself, before any row is read."""
+
+from __future__ import annotations
+
+from autorec.data.encoder import TIME_IDS
+from autorec.data.schema import Feature, Schema
+from autorec.errors import ConfigError, unknown_name
+
+_WITH_IDS = ("categorical", "bag", "sequence")
+
+
+def check_schema(schema: Schema) -> None:
+    """Checks what its parts say of each other.
+
+    Raises:
+        ConfigError: If a name stands for two features, a target is a feature too, a feature's vocabulary is not that of
+            a column of the same values, or a pair is not of two columns of ids.
+    """
+    for name in schema.names:
+        if schema.names.count(name) > 1:
+            raise ConfigError("schema", "one with each feature once", schema.names, f"{name!r} stands there twice.")
+    for target in schema.targets:
+        if target in schema:
+            hint = f"A model that reads its target learns nothing: schema.drop({target!r})."
+            raise ConfigError("target", "a column that is no feature", target, hint)
+    for feature in schema:
+        if feature.vocabulary is not None and feature.kind in _WITH_IDS:
+            _check_vocabulary(schema, feature)
+    _check_pairs(schema)
+
+
+def _check_vocabulary(schema: Schema, feature: Feature) -> None:
+    where = f"schema[{feature.name!r}].vocabulary"
+    owners = [other.name for other in schema if other.kind in _WITH_IDS and other.vocabulary in (None, other.name)]
+    if feature.vocabulary not in owners:
+        raise unknown_name(where, feature.vocabulary, owners)
+    owner = schema[str(feature.vocabulary)]
+    if (owner.dtype == "string") != (feature.dtype == "string"):
+        received = f"{feature.dtype} values with the vocabulary of {owner.name!r}"
+        raise ConfigError(
+            where, f"a column whose values are {feature.dtype} too", received, f"Those are {owner.dtype}."
+        )
+
+
+def _check_pairs(schema: Schema) -> None:
+    known = [feature.name for feature in schema if feature.kind == "categorical"]
+    known += [f"{feature.name}:{part}" for feature in schema if feature.kind == "time" for part, _ in TIME_IDS]
+    for pair in schema.pairs or ():
+        for name in pair:
+            if name not in known:
+                raise unknown_name("schema.pairs", name, known)
+        if len(set(pair)) != 2:
+            raise ConfigError("schema.pairs", "pairs of two different columns", pair)
