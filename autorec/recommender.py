@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time as clock
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -255,9 +257,9 @@ class Recommender(BaseEstimator):
         given = directory if directory is not None else self.directory
         if given is not None:
             return Path(given)
-        # It goes when this object and the predictor do.
-        self._temporary = tempfile.TemporaryDirectory(prefix="autorec-")
-        return Path(self._temporary.name) / "run"
+        folder = tempfile.mkdtemp(prefix="autorec-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # it goes when this object does
+        return Path(folder) / "run"
 
     def _adopt(self, experiment: Experiment) -> Self:
         self._directory = experiment.directory

@@ -1,0 +1,80 @@
+"""Predictions and metrics from raw rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import log_loss, roc_auc_score
+
+from autorec.errors import DataError
+from tests import fitted
+
+
+def test_metrics_equal_those_of_scikit_learn_on_the_predictions() -> None:
+    rows = fitted.clicks(400, seed=1)
+    found, chance = fitted.single().evaluate(rows), fitted.single().predict(rows).astype(np.float64)
+    assert found["auc"] == pytest.approx(roc_auc_score(rows["click"], chance), abs=1e-12)
+    assert found["log_loss"] == pytest.approx(log_loss(rows["click"], chance), abs=1e-9)
+
+
+def test_evaluating_twice_gives_the_same_numbers() -> None:
+    rows = fitted.clicks(300, seed=1)
+    assert fitted.single().evaluate(rows) == fitted.single().evaluate(rows)
+
+
+def test_a_prediction_does_not_depend_on_the_other_rows() -> None:
+    rows = fitted.rows_of_every_kind(60, 4, unseen=True)
+    whole = fitted.of_every_kind().predict(rows)
+    alone = np.concatenate([fitted.of_every_kind().predict(rows[i : i + 1]) for i in range(20)])
+    assert np.allclose(whole[:20], alone, atol=1e-6)
+
+
+def test_several_targets_are_predicted_by_name() -> None:
+    found = fitted.searched().predict(fitted.clicks(50, seed=1))
+    assert list(found) == ["click", "like"]
+    assert all(chance.shape == (50,) and chance.dtype == np.float32 for chance in found.values())
+
+
+def test_several_targets_are_measured_with_their_name_in_front() -> None:
+    found = fitted.searched().evaluate(fitted.clicks(300, seed=1))
+    assert {"click_auc", "like_auc", "click_gauc", "like_log_loss"} <= set(found)
+
+
+def test_rows_without_a_label_do_not_count() -> None:
+    rows = fitted.clicks(300, seed=1)
+    holes = rows.with_columns(click=pl.when(pl.int_range(300) < 200).then("click"))
+    assert fitted.single().evaluate(holes)["auc"] == fitted.single().evaluate(rows[:200])["auc"]
+
+
+def test_ratings_are_measured_by_their_errors() -> None:
+    frame = pl.DataFrame({"user": ["1", "2", "3"], "rating": [3.0, 4.0, 5.0]})
+    found = fitted.rated().evaluate(frame)
+    errors = fitted.rated().predict(frame) - frame["rating"].to_numpy()
+    assert found["mse"] == pytest.approx(np.mean(errors**2), abs=1e-6)
+    assert set(found) == {"mse", "rmse", "mae"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"click": pl.lit(2)}, "two classes 0 and 1"),
+        ({"click": pl.lit("yes")}, "such as 'yes'"),
+        ({"price": pl.lit("dear")}, "column 'price': the schema expects numbers, got text"),
+    ],
+)
+def test_rows_that_cannot_be_measured_are_refused(change: dict[str, pl.Expr], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        fitted.single().evaluate(fitted.clicks(50).with_columns(**change))
+
+
+def test_an_absent_column_is_named() -> None:
+    with pytest.raises(DataError, match=r"column 'country': the column is absent"):
+        fitted.single().predict(fitted.clicks(50).drop("country"))
+
+
+def test_the_target_is_needed_to_evaluate_but_not_to_predict() -> None:
+    rows = fitted.clicks(50).drop("click")
+    assert len(fitted.single().predict(rows)) == 50
+    with pytest.raises(DataError, match="column 'click': missing target"):
+        fitted.single().evaluate(rows)

@@ -1,0 +1,265 @@
+"""The recommenders: search, fit and what they learned, and scikit-learn's manners."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_score
+
+import autorec
+from autorec.errors import ConfigError
+from autorec.recommender import CTRRecommender, RatingRecommender, search_from_config
+from tests import fitted
+from tests.fitted import QUICK
+
+
+class Fast(CTRRecommender):
+    """A recommender whose `fit` takes no time."""
+
+    def fit(self, data: Any, y: Any = None, **arguments: Any) -> Any:
+        return super().fit(data, y, epochs=1, **arguments)
+
+
+class FastRating(RatingRecommender):
+    """The same for ratings."""
+
+    def fit(self, data: Any, y: Any = None, **arguments: Any) -> Any:
+        return super().fit(data, y, epochs=1, **arguments)
+
+
+def matrix(rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(rows, 3))
+    return values, (values[:, 0] + rng.normal(size=rows) > 0).astype(int)
+
+
+# Search
+
+
+def test_the_leaderboard_has_trials_ranked_and_baselines_marked() -> None:
+    board = fitted.searched().leaderboard()
+    baselines = board.filter(pl.col("kind") == "baseline")
+    assert set(baselines["trial"]) == {"prior", "logistic_regression", "lightgbm"}
+    assert baselines["rank"].null_count() == 3
+    trials = board.filter(pl.col("kind") == "trial")
+    assert trials["rank"].to_list() == [1, 2]
+    assert trials["score"].is_sorted(descending=True)
+
+
+def test_every_target_has_its_metrics_in_the_leaderboard() -> None:
+    assert {"val_auc", "val_click_auc", "val_like_auc", "val_like_gauc"} <= set(fitted.searched().leaderboard().columns)
+
+
+def test_the_model_takes_encoded_rows_and_gives_a_logit_for_each_target() -> None:
+    assert sorted(fitted.searched().model().output) == ["click", "like"]
+    assert isinstance(fitted.searched().model(trial=1), keras.Model)
+
+
+def test_a_trial_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"trained trial: \[0, 1\], got 7"):
+        fitted.searched().model(trial=7)
+
+
+def test_a_trial_is_exported_by_its_number(tmp_path: Path) -> None:
+    rows = fitted.clicks(40, seed=1)
+    for trial in (0, 1):
+        loaded = autorec.load(fitted.searched().export(tmp_path / str(trial), trial=trial))
+        assert loaded.card["trial"] == trial
+    best = int(fitted.searched().leaderboard().filter(pl.col("rank") == 1)["trial"][0])
+    found = autorec.load(tmp_path / str(best)).predict(rows)["like"]
+    assert np.array_equal(found, fitted.searched().predict(rows)["like"])
+
+
+def test_the_same_seed_gives_the_same_leaderboard_bit_for_bit() -> None:
+    arguments = {**QUICK, "space": "deepfm", "max_trials": 2, "target": "click", "seed": 3}
+    boards = [CTRRecommender().search(fitted.clicks(), **arguments).leaderboard().drop("seconds") for _ in range(2)]
+    assert boards[0].equals(boards[1])
+
+
+def test_callbacks_of_keras_end_a_trial() -> None:
+    stop = keras.callbacks.EarlyStopping("val_auc", mode="max", patience=1)
+    options = autorec.TrainOptions(learning_rate=1e-9, patience=100)
+    rec = CTRRecommender(options=options).fit(
+        fitted.clicks(), target="click", callbacks=[stop], **{**QUICK, "epochs": 30}
+    )
+    row = rec.leaderboard().row(0, named=True)
+    assert row["best_epoch"] < 30
+    assert stop.stopped_epoch == 0  # each trial has a copy
+
+
+def test_validation_rows_of_ones_own_are_what_trials_are_measured_on() -> None:
+    held = fitted.clicks(300, seed=1)
+    rec = CTRRecommender().fit(fitted.clicks(), target="click", validation_data=held, **QUICK)
+    assert rec.leaderboard()["val_auc"][0] == pytest.approx(rec.evaluate(held)["auc"], abs=1e-12)
+
+
+def test_rows_and_labels_may_come_apart_for_training_and_validation() -> None:
+    rows, held = fitted.clicks().drop("like"), fitted.clicks(300, seed=1).drop("like")
+    pair = (held.drop("click"), held["click"].to_numpy())
+    apart = CTRRecommender().fit(rows.drop("click"), rows["click"], validation_data=pair, **QUICK)
+    whole = CTRRecommender().fit(rows, target="click", validation_data=held, **QUICK)
+    assert apart.schema_.targets == ["click"]
+    assert apart.leaderboard()["val_auc"][0] == whole.leaderboard()["val_auc"][0]
+
+
+def test_a_schema_is_taken_from_its_file(tmp_path: Path) -> None:
+    autorec.Schema.infer(fitted.clicks(), target="click").drop("country", "like").save(tmp_path / "schema.json")
+    rec = CTRRecommender().fit(fitted.clicks(), schema=tmp_path / "schema.json", **QUICK)
+    assert "country" not in rec.schema_
+    assert rec.schema_.targets == ["click"]
+
+
+def test_columns_get_their_roles_by_name() -> None:
+    rows = fitted.clicks().with_columns(weight=pl.lit(2.0))
+    roles = {"weight": "weight", "user": "user", "item": "item", "group": "item", "time": "time"}
+    rec = CTRRecommender().fit(rows, target="click", split="time", **roles, **QUICK)
+    assert {role: getattr(rec.schema_, role) for role in roles} == roles
+    assert "weight" not in rec.schema_.names
+    assert "gauc" in rec.evaluate(rows)
+
+
+def test_refit_trains_the_winner_on_all_rows(tmp_path: Path) -> None:
+    arguments = {**QUICK, "target": "click", "refit": True}
+    rec = CTRRecommender(directory=tmp_path / "run").fit(fitted.clicks(), **arguments)
+    rows = fitted.clicks(100, seed=1)
+    assert rec.predictor_.card["refitted"]
+    assert not np.array_equal(rec.predict(rows), _trial(rec, 0).predict(rows))
+    assert np.array_equal(autorec.load(tmp_path / "run").predict(rows), rec.predict(rows))
+
+
+def _trial(rec: CTRRecommender, number: int) -> Any:
+    from autorec.loading import load_run
+
+    return load_run(rec.directory_, number)
+
+
+def test_a_call_wins_over_the_constructor(tmp_path: Path) -> None:
+    rec = CTRRecommender("deepfm", directory=tmp_path / "mine", options=autorec.TrainOptions(learning_rate=0.5))
+    rec.fit(
+        fitted.clicks(),
+        target="click",
+        directory=tmp_path / "other",
+        options=autorec.TrainOptions(learning_rate=0.01),
+        **QUICK,
+    )
+    assert rec.predictor_.model.count_params() < 3000  # a logistic regression
+    assert (tmp_path / "other" / "journal.jsonl").exists()
+    assert not (tmp_path / "mine").exists()
+    assert (rec.space, rec.options.learning_rate) == ("deepfm", 0.5)
+
+
+def test_without_a_directory_the_run_goes_with_its_recommender() -> None:
+    rec = CTRRecommender().fit(fitted.clicks(), target="click", **QUICK)
+    directory = rec.directory_
+    assert directory.is_dir()
+    del rec
+    assert not directory.exists()
+
+
+def test_random_labels_on_unique_ids_give_a_validation_auc_of_one_half() -> None:
+    rng, rows = np.random.default_rng(0), 6000
+    columns = {"id": np.arange(rows).astype(str), "other": rng.permutation(rows), "y": rng.integers(0, 2, rows)}
+    kinds = [autorec.Feature("id", "categorical"), autorec.Feature("other", "categorical", "int", min_count=1)]
+    schema = autorec.Schema(kinds, targets=["y"])
+    rec = CTRRecommender("deepfm").fit(columns, schema=schema, epochs=3, validation_fraction=0.5)
+    error = np.sqrt(1 / 12 * (1 / 1500 + 1 / 1500))  # of an AUC without signal, 1500 rows of each class
+    assert abs(rec.leaderboard()["val_auc"][0] - 0.5) < 2 * error
+
+
+# Ratings
+
+
+def test_ratings_are_learned_in_their_own_units() -> None:
+    found = fitted.rated().predict({"user": [str(user) for user in range(30)]})
+    assert found.dtype == np.float32
+    assert 2.0 < found.mean() < 5.5
+
+
+def test_the_score_of_ratings_is_minus_their_error() -> None:
+    frame = pl.DataFrame({"user": ["1", "2"], "rating": [3.0, 4.0]})
+    assert fitted.rated().score(frame) == -fitted.rated().evaluate(frame)["rmse"]
+
+
+# scikit-learn's manners
+
+
+def test_the_constructor_only_stores() -> None:
+    rec = CTRRecommender(space=3, directory=4, options=5)
+    assert rec.get_params() == {"space": 3, "directory": 4, "options": 5}
+    assert clone(rec).set_params(space="fm").get_params() == {"space": "fm", "directory": 4, "options": 5}
+
+
+@pytest.mark.parametrize("name", ["leaderboard", "predict", "evaluate", "model", "export", "score"])
+def test_nothing_works_before_something_was_learned(name: str) -> None:
+    arguments = [fitted.clicks()] if name in ("predict", "evaluate", "export", "score") else []
+    with pytest.raises(NotFittedError, match="call `search` or `fit` first"):
+        getattr(CTRRecommender(), name)(*arguments)
+
+
+def test_scikit_learn_knows_what_kind_they_are() -> None:
+    assert is_classifier(CTRRecommender())
+    assert is_regressor(RatingRecommender())
+
+
+def test_a_matrix_has_columns_by_number() -> None:
+    values, labels = matrix()
+    rec = Fast("lr").fit(values, labels)
+    assert rec.feature_names_in_.tolist() == ["x0", "x1", "x2"]
+    assert rec.n_features_in_ == 3
+    assert np.array_equal(rec.predict(values[:5]), rec.predict({f"x{i}": values[:5, i] for i in range(3)}))
+
+
+def test_probabilities_of_both_classes_add_up() -> None:
+    found = fitted.single().predict_proba(fitted.clicks(30))
+    assert found.shape == (30, 2)
+    assert np.allclose(found.sum(axis=1), 1)
+    assert fitted.single().classes_.tolist() == [0, 1]
+
+
+def test_several_targets_have_no_single_probability() -> None:
+    with pytest.raises(ConfigError, match="one target for `predict_proba`"):
+        fitted.searched().predict_proba(fitted.clicks(30))
+
+
+@pytest.mark.parametrize("scoring", [None, "roc_auc"])
+def test_clicks_are_cross_validated(scoring: str | None) -> None:
+    values, labels = matrix()
+    frame = pd.DataFrame(values, columns=["a", "b", "c"])
+    found = cross_val_score(Fast("lr"), frame, pd.Series(labels), cv=2, scoring=scoring, error_score="raise")
+    assert np.all((found > 0.3) & (found <= 1))
+
+
+def test_ratings_are_cross_validated() -> None:
+    values, _ = matrix()
+    found = cross_val_score(
+        FastRating("lr"), values, values[:, 1] * 2 + 3, cv=2, scoring="neg_root_mean_squared_error", error_score="raise"
+    )
+    assert np.all((found < 0) & (found > -10))
+
+
+def test_fit_trains_one_model_and_says_so() -> None:
+    with pytest.raises(ConfigError, match="`max_trials` must be left out of `fit`"):
+        CTRRecommender().fit(fitted.clicks(), target="click", max_trials=3)
+
+
+# Once more from a configuration
+
+
+def test_a_search_from_memory_cannot_be_repeated_from_its_configuration_alone(tmp_path: Path) -> None:
+    from autorec.config import SearchConfig
+    from autorec.run import Run
+
+    config = SearchConfig.from_dict(Run(fitted.single().directory_, read_only=True).config or {})
+    with pytest.raises(ConfigError, match="the path of the rows"):
+        search_from_config(config, directory=tmp_path)
+    again = search_from_config(config, directory=tmp_path, data=fitted.clicks().drop("like"), progress=False)
+    boards = [rec.leaderboard().drop("seconds") for rec in (again, fitted.single())]
+    assert boards[0].equals(boards[1])
