@@ -108,7 +108,7 @@ class Problem:
         """Whether every row has every label."""
         return not np.isnan(self.labels).any()
 
-    @property
+    @cached_property
     def priors(self) -> np.ndarray:
         """Mean of each target over its labelled training rows."""
         known = ~np.isnan(self.labels)
