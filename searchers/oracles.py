@@ -119,14 +119,17 @@ def _prepare(oracle: kt.Oracle) -> kt.Oracle:
 
 
 def complete(space: list[Any], values: dict[str, Any]) -> dict[str, Any]:
-    """Returns plain values with the default of each active hyperparameter that has none.
+    """Returns plain values of the active hyperparameters alone, each that has none at its default.
 
     KerasTuner would draw those without a seed, for example where a promoted trial of Hyperband is older than a
-    hyperparameter.
+    hyperparameter. Values of what is not in the space, such as `tuner/epochs`, stay.
     """
     hps = kt.HyperParameters()
     hps.values = {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}
+    active = set()
     for hp in space:
-        if hps.is_active(hp) and hp.name not in hps.values:
-            hps.values[hp.name] = hp.default
-    return hps.values
+        if hps.is_active(hp):
+            active.add(hp.name)
+            hps.values.setdefault(hp.name, hp.default)
+    inactive = {hp.name for hp in space} - active
+    return {name: value for name, value in hps.values.items() if name not in inactive}

@@ -99,3 +99,11 @@ def test_missing_values_become_defaults_where_they_are_active() -> None:
     hps.Int("b/x", 1, 5, default=4, parent_name="kind", parent_values=["b"])
     assert complete(hps.space, {}) == {"kind": "b", "b/x": 4}
     assert complete(hps.space, {"kind": "a"}) == {"kind": "a", "a/x": 1}
+
+
+def test_values_of_inactive_hyperparameters_are_dropped_and_those_of_no_space_stay() -> None:
+    hps = kt.HyperParameters()
+    hps.Choice("kind", ["a", "b"])
+    hps.Int("a/x", 1, 5, parent_name="kind", parent_values=["a"])
+    found = complete(hps.space, {"kind": "b", "a/x": 3, "tuner/epochs": 2})
+    assert found == {"kind": "b", "tuner/epochs": 2}
