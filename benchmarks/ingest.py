@@ -108,8 +108,10 @@ def train(path: Path, steps: int, rounds: int) -> dict[str, Any]:
     from autorec.data.dataset import batches
     from autorec.spaces import DeepFM
     from autorec.spaces.space import build
+    from autorec.training.losses import losses
+    from autorec.training.optimizers import make_optimizer
     from autorec.training.options import TrainOptions
-    from autorec.training.trainer import compile_model
+    from autorec.training.stepper import Stepper
 
     with tempfile.TemporaryDirectory(dir=path.parent) as name:
         folder = Path(name)
@@ -117,7 +119,9 @@ def train(path: Path, steps: int, rounds: int) -> dict[str, Any]:
         cache = Cache.open(folder / "cache")
         space = DeepFM(dim=16, units=400, layers=3, dropout=0.0)
         model = build(space, kt.HyperParameters(), cache.layout)
-        compile_model(model, cache.layout, TrainOptions())
+        model.compile(make_optimizer(TrainOptions().resolved()), losses(cache.layout.targets), jit_compile=False)
+        model.optimizer.build(model.trainable_variables)
+        stepper = Stepper(model, steps, steps)
         groups, targets = list(model.input), [target.name for target in cache.layout.targets]
         disk = batches([cache.train], groups, targets, BATCH, shuffle=True, seed=0, epochs=rounds + 2)
         one = next(iter(disk.take(1)))
@@ -125,21 +129,19 @@ def train(path: Path, steps: int, rounds: int) -> dict[str, Any]:
         speeds: dict[str, list[float]] = {"disk": [], "memory": []}
         iterators = {"disk": iter(disk.repeat()), "memory": iter(memory)}
         for source in iterators:  # trace, and warm up
-            _steps(model, iterators[source], 20)
+            _steps(stepper, iterators[source])
         for _ in range(rounds):
             for source, found in speeds.items():
-                found.append(_steps(model, iterators[source], steps))
+                found.append(_steps(stepper, iterators[source]))
     return {name: statistics.median(found) for name, found in speeds.items()} | {"rounds": rounds, "steps": steps}
 
 
-def _steps(model: Any, iterator: Any, steps: int) -> float:
-    """Trains some steps with `fit`'s own train function; returns steps a second."""
-    model.make_train_function()
+def _steps(stepper: Any, iterator: Any) -> float:
+    """Trains an epoch of steps with the train function that `fit` has in a search; returns steps a second."""
+    stepper.in_epoch = 0
     begin = time.perf_counter()
-    for _ in range(steps // model.steps_per_execution or 1):
-        logs = model.train_function(iterator)
-    float(next(iter(logs.values())))
-    return steps / (time.perf_counter() - begin)
+    float(stepper(iterator)["loss"])
+    return float(stepper.steps / (time.perf_counter() - begin))
 
 
 def main() -> None:
