@@ -21,7 +21,7 @@ class AutoInt(Preset):
     Args:
         dim, numbers, number_embedding, statistics, pairs, pooling, cap: See `autorec.spaces.Features`.
         attention_dim: Width of a head (8, 16, 32; default 16).
-        attention_layers: Number of attention layers (1 to 3; default 1).
+        attention_layers: Number of attention layers (1 to 3; default 2).
         heads, residual: See `autorec.blocks.SelfAttention`.
         deep: Whether there is a deep network (default True).
         units, layers, dropout, batch_norm: See `autorec.blocks.MLP`.
