@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.record import Cells, arguments, finish
+from benchmarks.record import Cells, arguments, finish, need_data
 
 METHOD = 1
-BATCH, DIM, UNITS, LAYERS = 1024, 16, 128, 2
+BATCH, DIM, UNITS, LAYERS = 1024, 16, 64, 2
 
 
 def cache_of(folder: Path, rows: int | None = None) -> Any:
@@ -57,7 +57,10 @@ def rate(ends: list[float], rows: int) -> float:
 def our_model(layout: Any) -> Any:
     from autorec.spaces import DeepFM
 
-    return DeepFM(dim=DIM, units=UNITS, layers=LAYERS, dropout=0.0, batch_norm=False).build_for(layout)
+    space = DeepFM(
+        dim=DIM, numbers="log", number_embedding="linear", units=UNITS, layers=LAYERS, dropout=0.0, batch_norm=False
+    )
+    return space.build_for(layout)
 
 
 def ours(cache: Any, epochs: int) -> float:
@@ -73,6 +76,8 @@ def plain_model(layout: Any) -> Any:
     """The same DeepFM of stock Keras layers: one Embedding a field for vectors, one for first-order weights."""
     import keras
 
+    from autorec.blocks import NumericEmbedding
+
     ids = {column.name: keras.Input((), dtype="int32", name=f"id_{i}") for i, column in enumerate(layout.ids)}
     width = number_values(layout, None)
     numbers = keras.Input((width,), name="numbers")
@@ -80,8 +85,7 @@ def plain_model(layout: Any) -> Any:
     weights = [keras.layers.Embedding(c.size, 1)(ids[c.name]) for c in layout.ids]
     fields = keras.ops.stack(vectors, axis=1)
     if width:
-        kernel = keras.layers.EinsumDense("bnx,nxd->bnd", (None, DIM), bias_axes="d")
-        fields = keras.layers.Concatenate(axis=1)([fields, kernel(keras.layers.Reshape((width, 1))(numbers))])
+        fields = keras.layers.Concatenate(axis=1)([fields, NumericEmbedding(DIM, "linear")(numbers)])
     total = keras.ops.sum(fields, axis=1)
     pairs = 0.5 * keras.ops.sum(keras.ops.square(total) - keras.ops.sum(keras.ops.square(fields), axis=1), 1, True)
     deep = keras.layers.Concatenate()([keras.layers.Flatten()(fields), numbers])
@@ -195,6 +199,7 @@ def trials(count: int) -> None:
 
 def main() -> None:
     options = arguments(__doc__ or "")
+    need_data()
     cells = Cells("fit_overhead", METHOD, options.quick)
     found = cells.get({"part": "speed"}, 0, lambda: speed(options.quick))
     costs = cells.get({"part": "outside"}, 0, lambda: outside(options.quick))

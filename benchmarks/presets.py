@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.record import Cells, arguments, finish
+from benchmarks.record import Cells, arguments, finish, need_data
 
 METHOD = 1
 Data = tuple[Any, Any, str, str]
@@ -155,6 +155,7 @@ def run(name: str, cells: Cells, seeds: Sequence[int], quick: bool) -> dict[str,
 
 def main() -> None:
     options = arguments(__doc__ or "", only={"default": None, "help": "one set"})
+    need_data()
     cells = Cells("presets", METHOD, options.quick)
     seeds = SEEDS[:1] if options.quick else SEEDS
     names = [name for name in sets() if options.only in (None, name)]

@@ -32,6 +32,12 @@ def arguments(description: str, **extra: Mapping[str, Any]) -> argparse.Namespac
     return parser.parse_args()
 
 
+def need_data() -> None:
+    """Ends the process with a sentence where AUTOREC_DATA does not name a folder."""
+    if not os.path.isdir(os.environ.get("AUTOREC_DATA", "")):
+        sys.exit("this benchmark needs real data sets: let AUTOREC_DATA name the folder that holds them")
+
+
 def commit() -> str:
     """Returns the commit that is checked out, `unknown` without git."""
     try:
