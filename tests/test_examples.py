@@ -1,0 +1,29 @@
+"""Every example runs as it is, in under a minute."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = ("own_callback", "own_schema", "own_space", "preset_in_keras", "quickstart")
+
+
+def test_every_example_is_run() -> None:
+    assert tuple(sorted(path.stem for path in FOLDER.glob("*.py"))) == EXAMPLES
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_runs_in_under_a_minute(name: str, tmp_path: Path) -> None:
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, str(FOLDER / f"{name}.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=quiet)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "AUC" in done.stdout or "auc" in done.stdout
+    assert "Warning" not in done.stderr
+    assert not list(tmp_path.iterdir())

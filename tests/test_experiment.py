@@ -1,0 +1,319 @@
+"""A search from the outside: what it refuses before any training, how it goes on, what it leaves on disk."""
+
+from __future__ import annotations
+
+import errno
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner as kt
+import numpy as np
+import polars as pl
+import pytest
+
+import autorec
+from autorec.errors import AutoRecError, ConfigError, DataError, SearchAborted
+from autorec.recommender import CTRRecommender, RatingRecommender
+from autorec.run import Run
+from tests import fitted
+from tests.fitted import QUICK
+
+ROWS = 300
+
+
+def frame() -> pl.DataFrame:
+    return fitted.clicks(ROWS).drop("like")
+
+
+def search(directory: Path, data: Any = None, **arguments: Any) -> CTRRecommender:
+    settings = {**QUICK, "max_trials": 1, "target": "click", **arguments}
+    return CTRRecommender(directory=directory).search(frame() if data is None else data, **settings)
+
+
+def no_training(*arguments: object, **more: object) -> None:
+    raise AssertionError("something was trained")
+
+
+# Going on
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("gone on") / "run"
+    search(directory, max_trials=2, keep=1, user="user")
+    return directory
+
+
+def messages(directory: Path, **arguments: Any) -> list[str]:
+    texts: list[str] = []
+    search(directory, user="user", progress=lambda event: texts.append(event.get("text", event["event"])), **arguments)
+    return texts
+
+
+def test_a_finished_search_called_again_trains_nothing_and_says_so(run: Path) -> None:
+    texts = messages(run, max_trials=2, keep=1)
+    assert texts[0] == f"going on in {run}: 2 trials are done"
+    assert "trial_started" not in texts
+
+
+def test_a_search_goes_on_with_more_trials(run: Path) -> None:
+    before = Run(run, read_only=True).trials()
+    texts = messages(run, max_trials=3, keep=1)
+    after = Run(run, read_only=True).trials()
+    assert texts.count("trial_started") == 1
+    assert (len(after), after[:2]) == (3, before)
+
+
+def test_files_of_the_best_few_trials_only_are_kept(run: Path) -> None:
+    best = Run(run, read_only=True).best
+    assert best is not None
+    assert [path.name for path in (run / "trials").iterdir()] == [f"{best['number']:04d}"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"space": "fm"}, "`space` must be .*'lr'.* as in the run .*Use another directory"),
+        ({"seed": 5}, "`seed` must be 0 as in the run"),
+        ({"validation_fraction": 0.2}, "`validation_fraction` must be 0.1 as in the run"),
+        ({"data": frame().drop("country")}, "`schema` must be the one of the run .* without 'country'"),
+        ({"data": frame()[:200]}, "`data` must be the rows that the run .* got 'other rows in polars.DataFrame'"),
+        ({"validation_data": frame()}, "`validation_data` must be the rows that the run"),
+    ],
+)
+def test_a_run_of_another_experiment_is_refused_and_left_alone(
+    run: Path, arguments: dict[str, Any], message: str
+) -> None:
+    before = {path: path.read_bytes() for path in run.glob("*") if path.is_file() and path.name != "lock"}
+    with pytest.raises(ConfigError, match=message):
+        search(run, **{"user": "user", **arguments})
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_a_run_that_trained_nothing_may_be_asked_anew(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'mf' reads only the user and the item"):
+        search(tmp_path / "run", space="mf")
+    search(tmp_path / "run", space="mf", user="user", item="item")
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["roles"]["user"] == "user"
+
+
+def test_a_run_in_use_by_another_process_is_refused(run: Path) -> None:
+    code = f"import time, autorec.run; run = autorec.run.Run({str(run)!r}); print('held', flush=True); time.sleep(60)"
+    holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(ConfigError, match=f"no other process uses, .* Process {holder.pid} holds it"):
+            search(run, user="user")
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+
+
+# Failures
+
+
+def test_a_failed_trial_is_a_row_with_its_cause(tmp_path: Path) -> None:
+    def sometimes(hp: Any) -> keras.Model:
+        inputs, fields = autorec.inputs(hp, dim=4)
+        if hp.Int("layers", 1, 8, default=1) > 2:
+            raise ValueError("too deep")
+        return autorec.ctr_model(inputs, [autorec.blocks.MLP(units=4)(fields)])
+
+    board = search(tmp_path, space=sometimes, max_trials=4).leaderboard()
+    failed = board.filter(pl.col("status") == "failed")
+    assert set(failed["error"]) == {"ValueError: too deep"}
+    assert failed["rank"].null_count() == len(failed) > 0
+    assert board["status"][0] == "completed"
+
+
+def test_a_search_without_any_trained_trial_tells_the_cause(tmp_path: Path) -> None:
+    def broken(hp: Any) -> keras.Model:
+        raise RuntimeError("my mistake")
+
+    with pytest.raises(SearchAborted, match="RuntimeError: my mistake"):
+        search(tmp_path, space=broken)
+
+
+def test_a_full_disk_ends_the_search_and_loses_nothing(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Run(run, read_only=True).trials()
+
+    def full(self: Any, *arguments: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(keras.Model, "save", full)
+        with pytest.raises(DataError, match="the disk is full"):
+            search(run, user="user", max_trials=9)
+    assert Run(run, read_only=True).trials() == before
+    assert len(autorec.load(run).predict(frame())) == ROWS
+
+
+# Bad input: all of it before anything is trained
+
+
+def one_positive() -> pl.DataFrame:
+    return frame().with_columns(click=pl.Series([1] + [0] * (ROWS - 1)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target": "clicks"}, "column 'clicks': missing target.*Did you mean 'click'"),
+        ({"target": None}, "`target` must be the name of a column"),
+        ({"target": 3}, "`target` must be the name of a column, or a list of names, got 3"),
+        ({"data": frame().with_columns(click=pl.int_range(ROWS) % 3)}, "got 3 values: 0, 1, 2"),
+        ({"data": frame().with_columns(click=pl.lit(1))}, "column 'click': the target is constant"),
+        ({"data": one_positive()}, "rows have only the value 0 of the target; .*`validation_fraction`"),
+        ({"data": frame()[:0]}, "there are no rows"),
+        ({"data": None, "target": "x"}, "column 'x': missing target"),
+        ({"space": "deepfn"}, "Did you mean 'deepfm'"),
+        ({"searcher": "hyperbnd"}, "Did you mean 'hyperband'"),
+        ({"objective": "val_aux"}, "Did you mean 'val_auc'"),
+        ({"objective": "val_rmse"}, "`objective` must be one of .*got 'val_rmse'"),
+        ({"objective": "val_gauc"}, "`objective` must be one of .*got 'val_gauc'"),
+        ({"max_trials": 0}, "`max_trials` must be a whole number of 1 or more, got 0"),
+        ({"time_limit": 0}, "`time_limit` must be a positive duration"),
+        ({"callbacks": [3]}, "`callbacks` must be a list of keras.callbacks.Callback objects, got 3"),
+        ({"callbacks": keras.callbacks.Callback()}, "`callbacks` must be a list"),
+        ({"options": {"patience": 1}}, "`options` must be a TrainOptions object.*Write TrainOptions"),
+        ({"statistics": "order"}, "`statistics` must be .*Did you mean 'ordered'"),
+        ({"split": "user"}, "where no column has the role `user`"),
+        ({"refit": 1}, "`refit` must be True or False, got 1"),
+        ({"progress": "yes"}, "`progress` must be True, False or a function"),
+        ({"user": "usr"}, "column 'usr': the column is absent.*Did you mean 'user'"),
+        ({"validation_data": (1, 2, 3)}, "`validation_data` must be rows, or a pair"),
+        ({"validation_data": frame().drop("country")}, "column 'country': the column is absent"),
+        ({"space": lambda hp: 3}, "`space` must be one that builds a functional Keras model, got 3"),
+        ({"schema": "nowhere.json"}, "`schema` must be a Schema or the path of one"),
+    ],
+)
+def test_bad_input_is_refused_before_any_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setattr(keras.Model, "fit", no_training)
+    with pytest.raises(AutoRecError, match=message):
+        search(tmp_path / "run", **{"baselines": True, **change})
+
+
+def test_clicks_are_no_ratings(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="column 'click': a rating must have other values than 0 and 1"):
+        RatingRecommender(directory=tmp_path).fit(frame(), target="click", **QUICK)
+
+
+def test_a_directory_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ConfigError, match=r"It holds \['thesis.txt'\]"):
+        search(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="`directory` must be a directory"):
+        search(tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [("{", "JSONDecodeError"), ("{}", "KeyError: 'features'"), ('{"features": 3}', "TypeError")]
+)
+def test_a_file_that_is_no_schema_is_named(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "schema.json").write_text(content)
+    with pytest.raises(DataError, match=rf"schema.json': not a schema .*{message}"):
+        search(tmp_path / "run", schema=tmp_path / "schema.json")
+
+
+def test_numbers_of_numpy_and_objectives_of_keras_tuner_are_taken(tmp_path: Path) -> None:
+    objective = kt.Objective("val_log_loss", "min")
+    rec = search(tmp_path, seed=np.int64(3), max_trials=np.int32(1), objective=objective, callbacks=None)
+    row = rec.leaderboard().row(0, named=True)
+    assert row["score"] == row["val_log_loss"]
+    assert json.loads((tmp_path / "config.json").read_text())["seed"] == 3
+
+
+# Kills and limits
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from autorec.data.demo import click_log
+from autorec.recommender import CTRRecommender
+
+directory = Path(sys.argv[1])
+
+def listen(event):
+    if event["event"] in ("trial_started", "epoch", "trial_finished"):
+        with (directory / "events.log").open("a") as file:
+            file.write(f"{event['event']} {event['number']}\\n")
+
+rec = CTRRecommender("fm", directory=directory / "run")
+budget = {"max_trials": 4, "epochs": 2, "baselines": False}
+rec.search(click_log(rows=2000), target="click", searcher="greedy", progress=listen, **budget)
+"""
+
+
+def start(folder: Path) -> subprocess.Popen[bytes]:
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-c", KILLED, str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def events(folder: Path) -> list[str]:
+    log = folder / "events.log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def kill_at(folder: Path, moment: str) -> None:
+    process = start(folder)
+    while moment not in events(folder):
+        assert process.poll() is None, "the search ended before its kill"
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def board(folder: Path) -> list[dict[str, Any]]:
+    rows = Run(folder / "run", read_only=True).leaderboard()
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+@pytest.mark.long
+def test_a_killed_search_ends_as_the_undisturbed_one_and_trains_no_finished_trial_again(tmp_path: Path) -> None:
+    assert start(tmp_path / "whole").wait() == 0
+    disturbed = tmp_path / "disturbed"
+    for moment in ("trial_started 0", "epoch 1", "trial_finished 1", "trial_started 3"):
+        kill_at(disturbed, moment)
+    assert start(disturbed).wait() == 0
+    assert board(disturbed) == board(tmp_path / "whole")
+    finished: set[str] = set()
+    for event, number in map(str.split, events(disturbed)):
+        assert event != "trial_started" or number not in finished, f"trial {number} was trained again"
+        finished |= {number} if event == "trial_finished" else set()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("arguments", [{}, {"refit": True}, {"searcher": "bayesian", "baselines": False}])
+def test_a_time_limit_holds_for_all_of_a_search(tmp_path: Path, arguments: dict[str, Any]) -> None:
+    limit = 15.0
+    rows = fitted.clicks(20_000)
+    begin = time.monotonic()
+    rec = CTRRecommender(directory=tmp_path).search(
+        rows, target="click", time_limit=limit, **{"progress": False, **arguments}
+    )
+    assert time.monotonic() - begin < 1.05 * limit
+    assert rec.leaderboard()["status"].str.starts_with("completed").any()
+
+
+@pytest.mark.long
+def test_a_search_with_a_time_limit_goes_on_with_more_time(tmp_path: Path) -> None:
+    first = search(tmp_path, max_trials=None, time_limit=4).leaderboard().height
+    second = search(tmp_path, max_trials=None, time_limit="6s").leaderboard().height
+    assert second > first > 0
