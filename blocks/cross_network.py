@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from math import sqrt
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -13,12 +12,10 @@ from keras import ops
 from autorec.blocks.base import Block, Shape, as_list, as_vector, vector_width
 from autorec.blocks.checks import whole
 from autorec.blocks.hyperparameters import Choice, Hyperparameter, Int
-from autorec.blocks.naming import prefix, snake_case
 from autorec.errors import unknown_name
 
 KINDS = ("vector", "matrix", "low_rank", "mixture")
 RANK, EXPERTS = 32, 4
-USED_BY = {"rank": ("low_rank", "mixture"), "experts": ("mixture",)}
 
 
 @keras.saving.register_keras_serializable(package="autorec")
@@ -59,6 +56,7 @@ class CrossNetwork(Block):
         "rank": Choice((8, 16, 32, 64), RANK),
         "experts": Choice((2, 4, 8), EXPERTS),
     }
+    WHEN: ClassVar = {"rank": ("kind", ("low_rank", "mixture")), "experts": ("kind", ("mixture",))}
 
     def __init__(
         self, kind: str = "low_rank", layers: int = 2, rank: int = RANK, experts: int = EXPERTS, **kwargs: Any
@@ -70,23 +68,6 @@ class CrossNetwork(Block):
         self.layers = whole("layers", layers)
         self.rank = whole("rank", rank)
         self.experts = whole("experts", experts)
-
-    @classmethod
-    def tune(cls, hp: Any, name: str | None = None, **fixed: Any) -> Self:
-        """Returns the block as `Block.tune` does; `rank` and `experts` are drawn for the kinds that use them."""
-        scope = prefix(hp, snake_case(cls.__name__)) if name is None else name
-        given = fixed.get("kind") is not None
-        kind = fixed["kind"] if given else cls.SPACE["kind"].draw(hp, f"{scope}/kind")
-        for argument, kinds in USED_BY.items():
-            if fixed.get(argument) is not None:
-                continue
-            space = cls.SPACE[argument]
-            fixed[argument] = space.default
-            if not given or kind in kinds:
-                with nullcontext() if given else hp.conditional_scope(f"{scope}/kind", list(kinds)):
-                    drawn = space.draw(hp, f"{scope}/{argument}")
-                fixed[argument] = space.default if drawn is None else drawn
-        return super().tune(hp, scope, **{**fixed, "kind": kind})
 
     def build(self, input_shape: Any) -> None:
         """Makes the weights of all layers."""
