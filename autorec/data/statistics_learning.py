@@ -211,4 +211,5 @@ def _table(problem: Problem, key: Key) -> Table:
         values[:, target] = smoothed(sums, seen, prior, smoothing, binary)
         default[target] = smoothed(np.zeros(1), np.zeros(1), prior, smoothing, binary)[0]
     values[:, -1] = np.log1p(key.sums.count)
+    values = values if key.keys is None else values[: len(key.keys)]  # of no key there is a sum, which stays empty
     return Table(key.sources, key.keys, key.size, values, default, tuple(key.smoothing))

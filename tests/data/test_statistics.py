@@ -175,6 +175,7 @@ def test_no_pair_kept_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     found, (table,) = run(problem(ids, np.arange(100) % 2), [(0, 1)], [102, 102])
     np.testing.assert_array_equal(found, np.zeros((100, 2)))  # the logit of .5, no row
     assert table.lookup([np.array([2]), np.array([2])]).tolist() == [[0.0, 0.0]]
+    assert table.values.shape == (0, 2)  # a row without a key, the exported graph would look for
 
 
 def test_rare_pairs_are_dropped_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
