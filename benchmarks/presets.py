@@ -133,14 +133,17 @@ def figures_of(found: dict[str, dict[str, list[dict[str, float]]]]) -> dict[str,
     return figures
 
 
-def run(name: str, cells: Cells, seeds: Sequence[int], quick: bool) -> dict[str, list[dict[str, float]]]:
+def run(
+    name: str, cells: Cells, seeds: Sequence[int], quick: bool, only: Sequence[str] | None = None
+) -> dict[str, list[dict[str, float]]]:
     """Returns the cells of a set by model."""
     load, roles = sets()[name]
     data = load()
     models = [*PRESETS, *(PAIRED if roles else ()), "auto"]
     if quick:
         data, models = (data[0][:5000], data[1][:2000], *data[2:]), [*models[:2], models[-1]]
-    found: dict[str, list[dict[str, float]]] = {model: [] for model in ("lightgbm", *models)}
+    models = [model for model in ("lightgbm", *models) if only is None or model in only]
+    found: dict[str, list[dict[str, float]]] = {model: [] for model in models}
     for seed in seeds:
         for model, rows in found.items():
 
@@ -154,13 +157,19 @@ def run(name: str, cells: Cells, seeds: Sequence[int], quick: bool) -> dict[str,
 
 
 def main() -> None:
-    options = arguments(__doc__ or "", only={"default": None, "help": "one set"})
+    options = arguments(
+        __doc__ or "",
+        sets={"default": None, "help": "some sets, separated by commas: only their cells, no record"},
+        models={"default": None, "help": "some models, likewise"},
+    )
     need_data()
     cells = Cells("presets", METHOD, options.quick)
     seeds = SEEDS[:1] if options.quick else SEEDS
-    names = [name for name in sets() if options.only in (None, name)]
-    figures = figures_of({name: run(name, cells, seeds, options.quick) for name in names})
-    finish("presets", figures, options.quick or options.only is not None, seeds=list(seeds))
+    models = options.models.split(",") if options.models else None
+    names = options.sets.split(",") if options.sets else list(sets())
+    found = {name: run(name, cells, seeds, options.quick, models) for name in names}
+    if not (options.sets or models):
+        finish("presets", figures_of(found), options.quick, seeds=list(seeds))
 
 
 if __name__ == "__main__":
