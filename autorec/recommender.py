@@ -98,7 +98,8 @@ class Recommender(BaseEstimator):
             schema: A schema or the path of one; None infers it and says what it found.
             space: See the constructor; a value here wins.
             searcher: `"random"`, `"bayesian"`, `"hyperband"`, `"greedy"`, or a `keras_tuner.Oracle`.
-            max_trials: Number of trials in all; None is no limit, and 20 if there is no `time_limit` either.
+            max_trials: Number of trials in all; None is an oracle's own, else no limit, and 20 if there is no
+                `time_limit` either.
             time_limit: Seconds, or a text such as `"10m"`, for everything that this call does.
             objective: Metric that ranks trials, such as `"val_auc"`; by default `val_auc`, for ratings `val_rmse`.
             callbacks: Keras callbacks; each trial gets copies of its own.
@@ -148,7 +149,7 @@ class Recommender(BaseEstimator):
                 arguments={
                     "target": target,
                     "roles": roles,
-                    "max_trials": 20 if max_trials is None and limit is None else checked.plain(max_trials),
+                    "max_trials": _trials(checked.plain(max_trials), searcher, limit),
                     "time_limit": limit,
                     "objective": objective,
                     "batch_size": checked.plain(batch_size),
@@ -379,3 +380,10 @@ def search_from_config(
         progress=progress,
         **{**config.roles, **rest},
     )
+
+
+def _trials(given: int | None, searcher: Any, limit: float | None) -> int | None:
+    own: int | None = getattr(searcher, "max_trials", None)
+    if given is not None or own is not None:
+        return own if given is None else given
+    return 20 if limit is None else None

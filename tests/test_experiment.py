@@ -238,6 +238,11 @@ def test_numbers_of_numpy_and_objectives_of_keras_tuner_are_taken(tmp_path: Path
     assert json.loads((tmp_path / "config.json").read_text())["seed"] == 3
 
 
+def test_an_oracle_of_ones_own_keeps_its_number_of_trials(tmp_path: Path) -> None:
+    oracle = kt.oracles.RandomSearchOracle(objective=kt.Objective("val_auc", "max"), max_trials=2, seed=1)
+    assert search(tmp_path, searcher=oracle, max_trials=None).leaderboard().height == 2
+
+
 # Kills and limits
 
 
