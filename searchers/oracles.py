@@ -28,10 +28,12 @@ def get_oracle(
 ) -> kt.Oracle:
     """Returns the oracle of a search, which writes nothing to disk and never ends a search for failed trials.
 
+    The first trial of `random`, `bayesian` and `greedy` has the default values of the space.
+
     Args:
         searcher: `"random"`, `"bayesian"`, `"hyperband"`, `"greedy"`, or an oracle, which is copied: the caller's
             stays as it was. An oracle with an objective of its own keeps it.
-        objective: Metric, such as `"val_auc"`; one of the user's own as `"max:NAME"` or `"min:NAME"`.
+        objective: Metric, such as `"val_auc"`.
         max_trials: Number of trials in all; None is no limit, or the given oracle's own.
         seed: Seed of the proposals; a given oracle has its own.
         epochs: Most epochs of a trial, for Hyperband; 9 by default.
@@ -55,7 +57,7 @@ def get_oracle(
     kinds = {"random": kt.oracles.RandomSearchOracle, "bayesian": Bayesian, "greedy": Greedy}
     oracle = kinds[searcher](max_trials=None, **known)
     oracle.max_trials = max_trials
-    return _prepare(oracle)
+    return _prepare(oracle, from_defaults=True)
 
 
 def get_objective(objective: str | kt.Objective) -> kt.Objective:
@@ -101,7 +103,7 @@ def _nothing(*arguments: object, **more: object) -> None:
     """Takes the place of what KerasTuner writes and reads."""
 
 
-def _prepare(oracle: kt.Oracle) -> kt.Oracle:
+def _prepare(oracle: kt.Oracle, from_defaults: bool = False) -> kt.Oracle:
     for name in ("save", "reload", "_save_trial"):
         setattr(oracle, name, _nothing)
     oracle.verbose = 0
@@ -109,7 +111,8 @@ def _prepare(oracle: kt.Oracle) -> kt.Oracle:
     original = oracle.populate_space
 
     def populate_space(self: kt.Oracle, trial_id: str) -> dict[str, Any]:
-        response = dict(original(trial_id))
+        first = from_defaults and not self.trials and getattr(self, "_told", None) is None
+        response = {"status": "RUNNING", "values": {}} if first else dict(original(trial_id))
         if response.get("values") is not None:
             response["values"] = complete(self.hyperparameters.space, response["values"])
         return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,10 +45,15 @@ def batches(
         rows: Use only this many of the parts' rows, evenly spread; None uses all.
     """
     reader = _Reader(parts, groups, batch_size, shuffle, seed, rows)
-    signature = reader.signature(len(targets))
+    signature, weighted = reader.signature(len(targets)), reader.weighted
+    # TensorFlow keeps the function of a `numpy_function` for ever: it may not keep the rows too.
+    reference = weakref.ref(reader)
+
+    def read(index: Any) -> list[np.ndarray]:
+        return reference().batch(index)  # type: ignore[union-attr]
 
     def load(index: Any) -> list[Any]:
-        arrays = tf.numpy_function(reader.batch, [index], [spec.dtype for spec in signature])
+        arrays = tf.numpy_function(read, [index], [spec.dtype for spec in signature])
         for array, spec in zip(arrays, signature):
             array.set_shape(spec.shape)
         return arrays
@@ -56,10 +62,11 @@ def batches(
         x = dict(zip(groups, arrays))
         labels = arrays[len(groups)]
         y = {name: labels[:, i : i + 1] for i, name in enumerate(targets)}
-        return (x, y, arrays[-1]) if reader.weighted else (x, y)
+        return (x, y, arrays[-1]) if weighted else (x, y)
 
-    dataset = tf.data.Dataset.range(epochs * reader.steps)
-    return dataset.map(lambda index: arrange(*load(index))).prefetch(4)
+    numbers = tf.data.Dataset.range(epochs * reader.steps)
+    numbers.reader = reader  # lives as long as a dataset made from these numbers
+    return numbers.map(lambda index: arrange(*load(index))).prefetch(4)
 
 
 class _Reader:

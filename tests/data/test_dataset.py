@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -132,3 +134,13 @@ def test_a_part_larger_than_memory_is_shuffled_in_windows(monkeypatch: pytest.Mo
     rng = np.random.default_rng([1, 0])
     assert found == windowed_order(200, rng).tolist()
     assert sorted(found) == list(range(200))
+
+
+def test_the_rows_are_let_go_with_the_dataset() -> None:
+    part = Part({"ids": np.zeros((8, 1), np.int32)}, np.zeros((8, 1), np.float32))
+    reference = weakref.ref(part)
+    dataset = batches([part], ["ids"], ["click"], 4, shuffle=True).repeat(2)
+    assert sum(1 for _ in dataset) == 4
+    del dataset, part
+    gc.collect()
+    assert reference() is None
