@@ -22,6 +22,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from autorec.data.groups import Groups
+
 SMOOTHING = (1.0, 3.0, 10.0, 30.0, 100.0)
 FOLDS = 10
 BLOCK = 65_536
@@ -144,32 +146,23 @@ class Accumulator:
         """Returns the number of labelled rows by key."""
         return self.count if self.labelled is None else self.labelled[target]
 
-    def add(self, positions: np.ndarray, labels: np.ndarray) -> None:
-        """Adds rows; positions of -1 are left out."""
-        keep = positions >= 0
-        positions, labels = positions[keep], labels[keep]
-        size = len(self.count)
-        self.count += np.bincount(positions, minlength=size).astype(np.int32)
+    def add(self, groups: Groups, labels: np.ndarray) -> None:
+        """Adds rows, of which the places are the keys; rows without a place are left out."""
+        first = 1 if groups.outside else 0
+        places = groups.places[first:]
+        self.count[places] += groups.lengths[first:].astype(np.int32)
         for target in range(len(self.sums)):
-            values = labels[:, target]
+            values = labels[:, target].take(groups.order)
             known = ~np.isnan(values)
-            self.sums[target] += np.bincount(positions[known], values[known], minlength=size)
+            self.sums[target][places] += groups.sums(np.where(known, values, 0))[first:]
             if self.labelled is not None:
-                self.labelled[target] += np.bincount(positions[known], minlength=size)
+                self.labelled[target][places] += groups.sums(known)[first:].astype(np.int32)
 
 
 def before(positions: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns, for each row, the number and the sum of `values` of the earlier rows at the same position."""
-    order = np.argsort(positions, kind="stable")
-    ranked = positions[order]
-    totals = np.cumsum(values[order]) - values[order]
-    fresh = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
-    lengths = np.diff(np.r_[fresh, len(ranked)])
-    counts = np.arange(len(ranked)) - np.repeat(fresh, lengths)
-    sums = totals - np.repeat(totals[fresh], lengths)
-    number, total = np.empty(len(ranked)), np.empty(len(ranked))
-    number[order], total[order] = counts, sums
-    return number, total
+    groups = Groups.of(positions)
+    return groups.back(groups.index), groups.back(groups.before(values[groups.order]))
 
 
 def smoothed(sums: np.ndarray, counts: np.ndarray, prior: float, smoothing: float, binary: bool) -> np.ndarray:

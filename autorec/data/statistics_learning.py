@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from autorec.data.statistics import (
-    BLOCK,
-    FOLDS,
-    SMOOTHING,
-    Accumulator,
-    Problem,
-    Table,
-    before,
-    joint_keys,
-    loss,
-    smoothed,
-)
+from autorec.data.groups import Groups
+from autorec.data.pair_keys import pair_keys
+from autorec.data.statistics import FOLDS, SMOOTHING, Accumulator, Problem, Table, joint_keys, loss, smoothed
 
-MOST_PAIR_KEYS = 8_000_000
 TUNING = 262_144
 Write = Callable[[np.ndarray, np.ndarray], None]
 
@@ -36,15 +29,15 @@ class Key:
     sums: Accumulator
     smoothing: list[float]
 
-    def positions(self, ids: np.ndarray) -> np.ndarray:
-        """Returns where each row's key stands in the table, -1 for a pair that has no row of its own."""
+    def groups(self, ids: np.ndarray) -> Groups:
+        """Returns the rows by where their keys stand in the table; a pair may have no place in it."""
         if self.keys is None:
-            return ids[:, self.columns[0]]
-        if len(self.keys) == 0:
-            return np.full(len(ids), -1)
-        wanted = joint_keys([ids[:, column] for column in self.columns], self.size)
-        where = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        return np.where(self.keys[where] == wanted, where, -1)
+            return Groups.of(ids[:, self.columns[0]])
+        return Groups.of(joint_keys([ids[:, column] for column in self.columns], self.size)).within(self.keys)
+
+    def positions(self, ids: np.ndarray) -> np.ndarray:
+        """Returns where each row's key stands in the table, -1 for a pair that has no place in it."""
+        return ids[:, self.columns[0]] if self.keys is None else self.groups(ids).positions
 
 
 def learn(
@@ -64,22 +57,28 @@ def learn(
         write: Called with rows and their (rows, keys * (targets + 1)) float32 statistics.
     """
     targets = problem.labels.shape[1]
-    keys = _make_keys(problem, names, sizes, wanted, targets)
-    _tune(problem, keys)
-    if problem.method == "ordered":
-        for rows, ids, labels in problem.blocks():
-            found = [_ordered(problem, key, key.positions(ids), labels) for key in keys]
-            write(rows, np.concatenate(found, 1))
-    else:
-        _folds(problem, keys, write)
-    return [_table(problem, key) for key in keys]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # NumPy works on several keys side by side
+        keys = _make_keys(problem, names, sizes, wanted, targets, pool)
+        _tune(problem, keys, pool)
+        if problem.method == "ordered":
+            for rows, ids, labels in problem.blocks():
+                found = pool.map(partial(_ordered, problem, ids, labels), keys)
+                write(rows, np.concatenate(list(found), 1))
+        else:
+            _folds(problem, keys, write, pool)
+        return list(pool.map(partial(_table, problem), keys))
 
 
 def _make_keys(
-    problem: Problem, names: Sequence[str], sizes: Sequence[int], wanted: Sequence[tuple[int, ...]], targets: int
+    problem: Problem,
+    names: Sequence[str],
+    sizes: Sequence[int],
+    wanted: Sequence[tuple[int, ...]],
+    targets: int,
+    pool: Executor,
 ) -> list[Key]:
     pairs = [columns for columns in wanted if len(columns) == 2]
-    found = _pair_keys(problem, sizes, pairs)
+    found = pair_keys(problem, sizes, pairs, pool)
     keys = []
     for columns in wanted:
         sources = tuple(names[column] for column in columns)
@@ -90,109 +89,88 @@ def _make_keys(
     return keys
 
 
-def _pair_keys(
-    problem: Problem, sizes: Sequence[int], pairs: Sequence[tuple[int, ...]]
-) -> dict[tuple[int, ...], np.ndarray]:
-    found = {pair: (np.zeros(0, np.int64), np.zeros(0, np.int64)) for pair in pairs}
-    most = MOST_PAIR_KEYS // max(len(pairs), 1)
-    for start in range(0, len(problem.order) if pairs else 0, BLOCK):
-        ids = problem.read(np.arange(start, min(start + BLOCK, len(problem.order))))
-        for pair, (old, counts) in found.items():
-            fresh, times = np.unique(joint_keys([ids[:, c] for c in pair], sizes[pair[1]]), return_counts=True)
-            found[pair] = _frequent(*_merge(old, counts, fresh, times), 4 * most)
-    return {pair: _frequent(keys, counts, most)[0] for pair, (keys, counts) in found.items()}
-
-
-def _merge(keys: np.ndarray, counts: np.ndarray, fresh: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    together, where = np.unique(np.concatenate([keys, fresh]), return_inverse=True)
-    total = np.bincount(where, np.concatenate([counts, times]), minlength=len(together)).astype(np.int64)
-    return together, total
-
-
-def _frequent(keys: np.ndarray, counts: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    least = 1
-    while len(keys) > most:
-        least += 1
-        keep = counts >= least
-        keys, counts = keys[keep], counts[keep]
-    return keys, counts
-
-
-def _tune(problem: Problem, keys: Sequence[Key]) -> None:
+def _tune(problem: Problem, keys: Sequence[Key], pool: Executor) -> None:
     """Chooses each key's smoothing by how well the ordered rates predict the first rows of the order."""
     head = Problem(problem.read, problem.labels, problem.binary, problem.order[:TUNING], "ordered")
-    priors = problem.priors
-    losses = np.zeros((len(keys), len(priors), len(SMOOTHING)))
-    sums = [Accumulator(len(key.sums.count), len(priors), problem.complete) for key in keys]
+    targets = len(problem.binary)
+    losses = np.zeros((len(keys), targets, len(SMOOTHING)))
+    sums = [Accumulator(len(key.sums.count), targets, problem.complete) for key in keys]
     for _, ids, labels in head.blocks():
-        for i, key in enumerate(keys):
-            positions = key.positions(ids)
-            for target, binary in enumerate(problem.binary):
-                number, total = _earlier(sums[i], positions, labels, target)
-                for j, smoothing in enumerate(SMOOTHING):
-                    rate = smoothed(total, number, priors[target], smoothing, binary)
-                    losses[i, target, j] += np.nansum(loss(rate, labels[:, target], binary))
-            sums[i].add(positions, labels)
+        losses += list(pool.map(partial(_losses, problem, ids, labels), keys, sums))
     for i, key in enumerate(keys):
         key.smoothing = [SMOOTHING[j] for j in losses[i].argmin(1)]
 
 
-def _earlier(
-    sums: Accumulator, positions: np.ndarray, labels: np.ndarray, target: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the number and the target sum of the labelled rows of the same key before each row."""
-    values = labels[:, target].astype(np.float64)
-    known = ~np.isnan(values)
-    number, total = np.zeros(len(values)), np.zeros(len(values))
-    if known.all():
-        number, total = before(positions, values)
-    else:  # an unlabelled row counts as a row of its key with neither number nor sum
-        _, total = before(positions, np.where(known, values, 0.0))
-        _, number = before(positions, known.astype(np.float64))
-    inside = positions >= 0
-    where = np.where(inside, positions, 0)
-    number = np.where(inside, number + sums.seen(target)[where], 0.0)
-    return number, np.where(inside, total + sums.sums[target][where], 0.0)
-
-
-def _ordered(problem: Problem, key: Key, positions: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    out = np.empty((len(positions), labels.shape[1] + 1), np.float32)
-    priors = problem.priors
+def _losses(problem: Problem, ids: np.ndarray, labels: np.ndarray, key: Key, sums: Accumulator) -> np.ndarray:
+    """Returns the summed loss of a block's ordered rates by target and smoothing, and adds the block to the sums."""
+    groups, losses = key.groups(ids), np.zeros((len(problem.binary), len(SMOOTHING)))
     for target, binary in enumerate(problem.binary):
-        number, total = _earlier(key.sums, positions, labels, target)
-        out[:, target] = smoothed(total, number, priors[target], key.smoothing[target], binary)
+        number, total = (groups.back(values) for values in _earlier(sums, groups, labels, target))
+        for j, smoothing in enumerate(SMOOTHING):
+            rate = smoothed(total, number, problem.priors[target], smoothing, binary)
+            losses[target, j] = np.nansum(loss(rate, labels[:, target], binary))
+    sums.add(groups, labels)
+    return losses
+
+
+def _earlier(sums: Accumulator, groups: Groups, labels: np.ndarray, target: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the number and the target sum of the labelled rows of the same key before each row, sorted by key."""
+    values = labels[:, target].take(groups.order).astype(np.float64)
+    known = ~np.isnan(values)
+    number = groups.index
+    if not known.all():  # an unlabelled row counts as a row of its key with neither number nor sum
+        values, number = np.where(known, values, 0.0), groups.before(known.astype(np.float64))
+    number = number + groups.spread(sums.seen(target)[groups.places])
+    total = groups.before(values) + groups.spread(sums.sums[target][groups.places])
+    number[: groups.outside] = total[: groups.outside] = 0.0
+    return number, total
+
+
+def _ordered(problem: Problem, ids: np.ndarray, labels: np.ndarray, key: Key) -> np.ndarray:
+    """Returns the statistics of a block's rows from the rows before each, and adds the block to the key's sums."""
+    groups, out = key.groups(ids), np.empty((len(labels), labels.shape[1] + 1), np.float32)
+    number = groups.index
+    for target, binary in enumerate(problem.binary):
+        number, total = _earlier(key.sums, groups, labels, target)
+        out[:, target] = smoothed(total, number, problem.priors[target], key.smoothing[target], binary)
     if not problem.complete:
-        number, _ = before(positions, np.zeros(len(positions)))
-        number = np.where(positions >= 0, number + key.sums.count[np.maximum(positions, 0)], 0.0)
+        number = groups.index + groups.spread(key.sums.count[groups.places])
+        number[: groups.outside] = 0.0
     out[:, -1] = np.log1p(number)
-    key.sums.add(positions, labels)
-    return out
+    key.sums.add(groups, labels)
+    return groups.back(out)
 
 
-def _folds(problem: Problem, keys: Sequence[Key], write: Write) -> None:
+def _folds(problem: Problem, keys: Sequence[Key], write: Write, pool: Executor) -> None:
     targets = problem.labels.shape[1]
     parts = [Accumulator(len(key.sums.count) * FOLDS, targets, problem.complete) for key in keys]
     start = 0
     for rows, ids, labels in problem.blocks():
         fold = np.arange(start, start + len(rows)) % FOLDS
         start += len(rows)
-        for key, part in zip(keys, parts):
-            positions = key.positions(ids)
-            part.add(np.where(positions >= 0, positions * FOLDS + fold, -1), labels)
-            key.sums.add(positions, labels)
+        list(pool.map(partial(_add_folds, ids, labels, fold), keys, parts))
     start = 0
     for rows, ids, _ in problem.blocks():
         fold = np.arange(start, start + len(rows)) % FOLDS
         start += len(rows)
-        found = [_others(problem, key, part, key.positions(ids), fold) for key, part in zip(keys, parts)]
-        write(rows, np.concatenate(found, 1))
+        found = pool.map(partial(_others, problem, ids, fold), keys, parts)
+        write(rows, np.concatenate(list(found), 1))
 
 
-def _others(problem: Problem, key: Key, part: Accumulator, positions: np.ndarray, fold: np.ndarray) -> np.ndarray:
+def _add_folds(ids: np.ndarray, labels: np.ndarray, fold: np.ndarray, key: Key, part: Accumulator) -> None:
+    groups = key.groups(ids)
+    key.sums.add(groups, labels)
+    positions = groups.positions
+    part.add(Groups.of(np.where(positions >= 0, positions * FOLDS + fold, -1)), labels)
+
+
+def _others(problem: Problem, ids: np.ndarray, fold: np.ndarray, key: Key, part: Accumulator) -> np.ndarray:
+    """Returns the statistics of a block's rows from the rows of the other folds."""
+    positions = key.positions(ids)
     inside = positions >= 0
     where = np.maximum(positions, 0)
     own = where * FOLDS + fold
-    out = np.empty((len(positions), len(problem.binary) + 1), np.float32)
+    out = np.empty((len(ids), len(problem.binary) + 1), np.float32)
     for target, binary in enumerate(problem.binary):
         number = np.where(inside, key.sums.seen(target)[where] - part.seen(target)[own], 0.0)
         total = np.where(inside, key.sums.sums[target][where] - part.sums[target][own], 0.0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from autorec.data import statistics_learning
+from autorec.data import pair_keys, statistics_learning
 from autorec.data.statistics import FOLDS, SMOOTHING, Problem, Table, before, joint_keys, loss, smoothed
 from autorec.data.statistics_learning import learn
 from autorec.data.statistics_pairs import choose_pairs
@@ -170,7 +170,7 @@ def test_the_table_of_pairs_gives_unseen_pairs_the_prior() -> None:
 
 
 def test_no_pair_kept_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics_learning, "MOST_PAIR_KEYS", 10)
+    monkeypatch.setattr(pair_keys, "MOST_PAIR_KEYS", 10)
     ids = np.stack([np.arange(2, 102), np.arange(2, 102)], 1)
     found, (table,) = run(problem(ids, np.arange(100) % 2), [(0, 1)], [102, 102])
     np.testing.assert_array_equal(found, np.zeros((100, 2)))  # the logit of .5, no row
@@ -179,7 +179,7 @@ def test_no_pair_kept_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_rare_pairs_are_dropped_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statistics_learning, "MOST_PAIR_KEYS", 10)
+    monkeypatch.setattr(pair_keys, "MOST_PAIR_KEYS", 10)
     ids = np.stack([np.r_[np.arange(2, 22), [5] * 30], np.full(50, 2)], 1)
     _, (table,) = run(problem(ids, np.arange(50) % 2), [(0, 1)], [22, 3])
     assert table.keys is not None
@@ -222,3 +222,35 @@ def test_a_pair_that_only_adds_up_is_not_chosen() -> None:
     logit = (ids[:, 0] - 11) / 5 + (ids[:, 1] - 11) / 5
     labels = rng.random(8000) < 1 / (1 + np.exp(-logit))
     assert choose_pairs(problem(ids, labels), [22, 22], [0, 1]) == []
+
+
+@pytest.mark.parametrize("block", [9, 4_096])
+@pytest.mark.parametrize("most", [40, 100_000])
+def test_pair_keys_and_their_counts_do_not_depend_on_when_blocks_are_merged(
+    monkeypatch: pytest.MonkeyPatch, block: int, most: int
+) -> None:
+    monkeypatch.setattr(pair_keys, "BLOCK", block)
+    monkeypatch.setattr(pair_keys, "MOST_PAIR_KEYS", most)
+    ids = np.random.default_rng(8).zipf(1.6, (600, 2)).clip(2, 80)
+    expected = counts_block_by_block(ids, block, most)
+    _, (table,) = run(problem(ids, np.arange(600) % 2), [(0, 1)], [81, 81])
+    assert table.keys is not None
+    assert table.keys.tolist() == expected
+
+
+def counts_block_by_block(ids: np.ndarray, block: int, most: int) -> list[int]:
+    """Counts with a dict, forgetting the rarest keys behind each block that leaves too many, and at the end."""
+    counts: dict[int, int] = {}
+    for start in range(0, len(ids), block):
+        for a, b in ids[start : start + block].tolist():
+            counts[a * 81 + b] = counts.get(a * 81 + b, 0) + 1
+        counts = frequent(counts, 4 * most)
+    return sorted(frequent(counts, most))
+
+
+def frequent(counts: dict[int, int], most: int) -> dict[int, int]:
+    least = 1
+    while len(counts) > most:
+        least += 1
+        counts = {key: count for key, count in counts.items() if count >= least}
+    return counts
