@@ -48,6 +48,7 @@ def encode(
     seed: int = 0,
     statistics: str | None = "ordered",
     progress: Progress | None = None,
+    deadline: float | None = None,
 ) -> Cache:
     """Encodes a source into a new cache and returns it.
 
@@ -62,7 +63,10 @@ def encode(
         fraction: Share of rows to split off.
         seed: Seed of the split and of the order of the statistics.
         statistics: `ordered`, `kfold` or None.
-        progress: Called with `{"event": "encode", "rows": ..., "of": ...}`.
+        progress: Called with `{"event": "encode", "rows": ..., "of": ...}`, with `{"event": "statistics"}` and with
+            `{"event": "message", "text": ...}`.
+        deadline: `time.monotonic()` at which the statistics of pairs of columns have to be done, or None. Pairs for
+            which there is no time are left out, as a message says; all else is made.
 
     Raises:
         ConfigError: If the schema contradicts itself; before any row is read.
@@ -82,7 +86,7 @@ def encode(
                 if validation is not None:
                     for rows in first.read(validation, np.zeros(0, bool)):
                         report({"event": "encode", "rows": rows, "of": validation.rows})
-                encoder, meta = _Finish(first, folder, report).finish(statistics, seed)
+                encoder, meta = _Finish(first, folder, report, deadline).finish(statistics, seed)
             encoder.save(folder / "encoder")
             meta |= {"format": FORMAT, "fingerprint": source.fingerprint()}
             write_json(folder / META, meta)
@@ -100,6 +104,7 @@ class _Finish:
     first: FirstPass
     folder: Path
     progress: Progress
+    deadline: float | None
 
     @property
     def schema(self) -> Schema:
@@ -117,8 +122,12 @@ class _Finish:
             self._rewrite(name, part, layout, ids_of)
         if statistics is not None and layout.ids:
             self.progress({"event": "statistics"})
-            StatisticsColumns(encoder, self.folder, description, self._order(description, seed), statistics).make()
+            order = self._order(description, seed)
+            StatisticsColumns(encoder, self.folder, description, order, statistics, self.deadline, self._say).make()
         return encoder, {"parts": description}
+
+    def _say(self, text: str) -> None:
+        self.progress({"event": "message", "text": text})
 
     def _vocabularies(self) -> tuple[dict[str, Vocabulary], dict[str, np.ndarray]]:
         jobs = {}

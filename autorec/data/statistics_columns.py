@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +21,35 @@ from autorec.data.statistics import BLOCK, Problem, Table
 from autorec.data.statistics_learning import learn
 from autorec.data.statistics_pairs import choose_pairs
 
+_CHOICE = 0.4  # of the time that is left, to choose pairs
+_PAIR_COST = 2.0  # of a pair, in single columns: it also has to be counted and looked up
+
+
+class _TimeIsUp(Exception):
+    """The deadline has come."""
+
 
 @dataclass
 class StatisticsColumns:
-    """Makes the statistics columns of both parts."""
+    """Makes the statistics columns of both parts.
+
+    Args:
+        encoder: Gets the tables and the columns' descriptions.
+        folder: Where the parts are.
+        description: Of each part's files; gets the new ones.
+        order: Training rows in the order in which they count as seen.
+        method: `ordered` or `kfold`.
+        deadline: `time.monotonic()` at which the pairs have to be done, or None; single columns do not look at it.
+        say: Called with a text for the user.
+    """
 
     encoder: Encoder
     folder: Path
     description: dict[str, Any]
     order: np.ndarray
     method: str
+    deadline: float | None
+    say: Callable[[str], None]
 
     def make(self) -> None:
         layout = self.encoder.layout
@@ -38,44 +60,70 @@ class StatisticsColumns:
         binary = [target.kind == "binary" for target in layout.targets]
         ids = train.arrays["ids"]
         problem = Problem(lambda rows: np.asarray(ids[rows]), train.labels, binary, self.order, self.method)
-        sizes = [column.size for column in layout.ids]
-        pairs = self._pairs(problem, sizes, able)
-        self._learn(problem, sizes, [(i,) for i in able], pairs)
+        begin = time.monotonic()
+        self._learn(problem, "statistics", [(i,) for i in able])
+        self._make_pairs(problem, able, (time.monotonic() - begin) / len(able))
         self._other_rows()
 
-    def _pairs(self, problem: Problem, sizes: Sequence[int], able: Sequence[int]) -> list[tuple[int, int]]:
-        wanted = self.encoder.schema.pairs
-        if wanted is None:
-            return choose_pairs(problem, sizes, able)
-        position = self.encoder.layout.position
-        return [(position(a), position(b)) for a, b in wanted]
+    def _make_pairs(self, problem: Problem, able: Sequence[int], seconds: float) -> None:
+        """Chooses and learns the pairs, as many as there is time for; `seconds` is what a single column took."""
+        if self.encoder.schema.pairs == [] or len(able) < 2:
+            return
+        if self._left() == 0.0:
+            self.say("no statistics of pairs of columns: the time for them is over")
+            return
+        wanted = self._pairs(problem, able)
+        pairs = wanted[: int(min(self._left() / (_PAIR_COST * seconds), len(wanted)))]
+        try:
+            if pairs:
+                self._learn(replace(problem, read=partial(self._read_in_time, problem.read)), "pairs", pairs)
+        except _TimeIsUp:
+            pairs = []
+            del self.description["train"]["files"]["pairs"]
+            (self.folder / "train" / "pairs.bin").unlink()
+        if len(pairs) < len(wanted):
+            self.say(f"statistics of {len(pairs)} of {len(wanted)} pairs of columns: there is no time for more")
 
-    def _learn(
-        self, problem: Problem, sizes: Sequence[int], singles: Sequence[tuple[int]], pairs: Sequence[tuple[int, int]]
-    ) -> None:
+    def _pairs(self, problem: Problem, able: Sequence[int]) -> list[tuple[int, int]]:
+        wanted, layout = self.encoder.schema.pairs, self.encoder.layout
+        if wanted is not None:
+            return [(layout.position(a), layout.position(b)) for a, b in wanted]
+        until = None if self.deadline is None else time.monotonic() + _CHOICE * self._left()
+        pairs = choose_pairs(problem, self._sizes, able, until)
+        if until is not None and time.monotonic() >= until:
+            self.say("not all pairs of columns were tried for their statistics: there is no time for more")
+        return pairs
+
+    def _left(self) -> float:
+        """Returns the seconds until the deadline."""
+        return math.inf if self.deadline is None else max(self.deadline - time.monotonic(), 0.0)
+
+    def _read_in_time(self, read: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+        if self._left() == 0.0:
+            raise _TimeIsUp
+        return read(rows)
+
+    @property
+    def _sizes(self) -> list[int]:
+        return [column.size for column in self.encoder.layout.ids]
+
+    def _learn(self, problem: Problem, group: str, keys: Sequence[tuple[int, ...]]) -> None:
         names = [column.name for column in self.encoder.layout.ids]
-        width = len(problem.binary) + 1
-        cut = len(singles) * width
-        files = {"statistics": self._new("train", "statistics", cut)}
-        if pairs:
-            files["pairs"] = self._new("train", "pairs", len(pairs) * width)
-        sums = np.zeros((2, (len(singles) + len(pairs)) * width))
+        width = len(keys) * (len(problem.binary) + 1)
+        file = self._new("train", group, width)
+        sums = np.zeros((2, width))
 
         def write(rows: np.ndarray, values: np.ndarray) -> None:
-            files["statistics"][rows] = values[:, :cut]
-            if pairs:
-                files["pairs"][rows] = values[:, cut:]
+            file[rows] = values
             sums[0] += values.sum(0, dtype=np.float64)
             sums[1] += np.square(values, dtype=np.float64).sum(0)
 
-        tables = learn(problem, names, sizes, [*singles, *pairs], write)
+        tables = learn(problem, names, self._sizes, keys, write)
         mean = sums[0] / len(problem.order)
         std = np.sqrt(np.maximum(sums[1] / len(problem.order) - mean**2, 0))
-        described = self._columns(tables, mean, np.where(std > 1e-6, std, 1.0))
-        self.encoder.statistics, self.encoder.pairs = tables[: len(singles)], tables[len(singles) :]
-        self.encoder.layout = replace(
-            self.encoder.layout, statistics=tuple(described[:cut]), pairs=tuple(described[cut:])
-        )
+        columns: dict[str, Any] = {group: tuple(self._columns(tables, mean, np.where(std > 1e-6, std, 1.0)))}
+        setattr(self.encoder, group, tables)
+        self.encoder.layout = replace(self.encoder.layout, **columns)
 
     def _columns(self, tables: Sequence[Table], mean: np.ndarray, std: np.ndarray) -> list[StatisticColumn]:
         targets = [target.name for target in self.encoder.layout.targets]

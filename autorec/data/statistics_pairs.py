@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -20,7 +21,9 @@ _LEAST = 1e-4  # of the loss, that a pair has to win
 _RIDGE = 1e-6
 
 
-def choose_pairs(problem: Problem, sizes: Sequence[int], candidates: Sequence[int]) -> list[tuple[int, int]]:
+def choose_pairs(
+    problem: Problem, sizes: Sequence[int], candidates: Sequence[int], deadline: float | None = None
+) -> list[tuple[int, int]]:
     """Returns the pairs with a joint statistic that improves a prediction from all single ones, the best first.
 
     On a sample of the training rows a regression (logistic for a binary target) on the ordered rates and counts of
@@ -32,6 +35,7 @@ def choose_pairs(problem: Problem, sizes: Sequence[int], candidates: Sequence[in
         problem: Labels and order; the first target decides.
         sizes: Number of ids of each column.
         candidates: Columns to pair.
+        deadline: `time.monotonic()` behind which no further pair is tried, or None.
     """
     pairs = [pair for pair in combinations(candidates, 2) if sizes[pair[0]] * sizes[pair[1]] >= _SMALL_TABLE]
     if not pairs:
@@ -43,6 +47,8 @@ def choose_pairs(problem: Problem, sizes: Sequence[int], candidates: Sequence[in
     base = trial.fitted(np.concatenate(list(singles.values()), 1))
     gains = []
     for a, b in pairs:
+        if deadline is not None and time.monotonic() >= deadline:
+            break
         joint = trial.statistics(joint_keys((trial.ids[:, a], trial.ids[:, b]), sizes[b]))
         gains.append((trial.gain(base, np.concatenate([singles[a], singles[b], joint], 1)), (a, b)))
     return [pair for gain, pair in sorted(gains, key=lambda found: -found[0]) if gain > 0][:MOST_PAIRS]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 import tracemalloc
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,9 @@ from autorec.data.demo import click_log
 from autorec.data.encode import encode
 from autorec.data.lists import Lists
 from autorec.data.schema import Feature, Schema
+from autorec.data.statistics import Problem
+from autorec.data.statistics_columns import StatisticsColumns
+from autorec.data.statistics_pairs import choose_pairs
 from autorec.data.table import as_source
 from autorec.errors import ConfigError, DataError
 
@@ -309,3 +313,67 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         tracemalloc.stop()
     # A row's number in the order, its place in the split and its label stay; its columns do not.
     assert most[1] - most[0] < 300_000 * 60
+
+
+def planted(rows: int = 3_000) -> pl.DataFrame:
+    """A log whose target hangs on two columns together."""
+    ids = np.random.default_rng(9).integers(0, 12, (rows, 3))
+    return pl.DataFrame({"a": ids[:, 0], "b": ids[:, 1], "c": ids[:, 2], "y": ids[:, :2].sum(1) % 2})
+
+
+def planted_schema(**more: Any) -> Schema:
+    return Schema([Feature(name, "categorical", "int") for name in "abc"], targets=["y"], **more)
+
+
+def test_with_a_deadline_in_the_past_pairs_alone_are_left_out_and_a_message_says_so(tmp_path: Path) -> None:
+    events: list[dict[str, Any]] = []
+    source = as_source(planted())
+    late = encode(source, planted_schema(), tmp_path / "a", deadline=time.monotonic() - 1, progress=events.append)
+    whole = encode(source, planted_schema(), tmp_path / "b")
+    assert len(late.layout.statistics) == 6
+    assert late.layout.pairs == ()
+    assert whole.layout.pairs[0].sources == ("a", "b")
+    same(late.train.arrays["statistics"], whole.train.arrays["statistics"])
+    assert [event["text"] for event in events if event["event"] == "message"] == [
+        "no statistics of pairs of columns: the time for them is over"
+    ]
+
+
+def test_a_deadline_far_off_changes_no_byte(tmp_path: Path) -> None:
+    schemas = planted_schema(), planted_schema()
+    far = encode(as_source(planted()), schemas[0], tmp_path / "a", deadline=time.monotonic() + 3_600)
+    assert files(far.directory) == files(encode(as_source(planted()), schemas[1], tmp_path / "b").directory)
+
+
+def test_pairs_that_are_not_learned_in_time_leave_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[dict[str, Any]] = []
+    left = iter([9e9, 9e9, 9e9, 0.0])  # time runs out at the second block that is read
+    monkeypatch.setattr(StatisticsColumns, "_left", lambda self: next(left))
+    schema = planted_schema(pairs=[("a", "b"), ("a", "c")])
+    cache = encode(as_source(planted()), schema, tmp_path / "c", deadline=time.monotonic() + 60, progress=events.append)
+    assert cache.layout.groups == ("ids", "statistics")
+    assert not list(cache.directory.rglob("pairs*"))
+    assert events[-1]["text"] == "statistics of 0 of 2 pairs of columns: there is no time for more"
+
+
+@pytest.mark.parametrize(("seconds", "learned"), [(2.5, [(0, 1), (0, 2)]), (30.0, [(0, 1), (0, 2), (1, 2)])])
+def test_the_pairs_that_there_is_time_for_are_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, learned: list[tuple[int, int]]
+) -> None:
+    monkeypatch.setattr("autorec.data.statistics_columns._PAIR_COST", 1.0)
+    monkeypatch.setattr(StatisticsColumns, "_left", lambda self: seconds)
+    monkeypatch.setattr(StatisticsColumns, "_pairs", lambda self, problem, able: [(0, 1), (0, 2), (1, 2)])
+    make = StatisticsColumns._make_pairs
+    monkeypatch.setattr(StatisticsColumns, "_make_pairs", lambda self, problem, able, _: make(self, problem, able, 1.0))
+    cache = encode(as_source(planted()), planted_schema(), tmp_path / "c")
+    names = [("a", "b", "c")[i] for pair in learned for i in pair]
+    assert [name for column in cache.layout.pairs[::2] for name in column.sources] == names
+
+
+def test_pairs_are_tried_until_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = planted()
+    ids, labels = frame.select("a", "b", "c").to_numpy(), frame.select("y").to_numpy().astype(np.float32)
+    problem = Problem(lambda rows: ids[rows], labels, [True], np.arange(len(ids)), "ordered")
+    clock = iter([0.0, 2.0])
+    monkeypatch.setattr("autorec.data.statistics_pairs.time.monotonic", lambda: next(clock))
+    assert choose_pairs(problem, [12, 12, 12], [0, 1, 2], deadline=1.0) == [(0, 1)]
