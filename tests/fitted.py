@@ -63,7 +63,7 @@ HOSTILE = Schema(
         Feature("sequence", "sequence", "int"),
         Feature("shared", "sequence", "int", vocabulary="id"),
         Feature("genres", "bag", "string", separator="|"),
-        Feature("places", "bag", "int", separator=" "),
+        Feature("places", "bag", "string", separator=" "),
     ],
     targets=["y"],
     pairs=[("word", "id")],
@@ -83,7 +83,7 @@ _COLUMNS: dict[str, tuple[Any, list[Any]]] = {
     "sequence": (pl.List(pl.Int64), [[1, 2, 3], [5], [], [1, None, 2], list(range(70)), None]),
     "shared": (pl.List(pl.Int64), [[1, 2], [3], None]),
     "genres": (pl.String, ["A|B", "B", "", "A||C", "|", None]),
-    "places": (pl.String, ["1 2", "3", "", "1  2", None]),
+    "places": (pl.String, ["1 02", "3", "", "1  2", None]),
 }
 _UNSEEN: dict[str, list[Any]] = {
     "word": ["A", "\x00", "b ", None],

@@ -133,14 +133,16 @@ def _blank_to_null(array: pa.Array) -> pa.Array:
 
 
 def flat_list(array: pa.Array, feature: Feature) -> tuple[np.ndarray, pa.Array]:
-    """Returns a bag's or sequence's newest `max_length` values as (offsets, flat values); missing rows are empty."""
+    """Returns a bag's or sequence's newest `max_length` values as (offsets, flat values); missing rows are empty.
+
+    Raises:
+        DataError: If the column holds no lists, nor texts to split.
+    """
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if not pa.types.is_list(array.type):
-        text = pl.Series(pl.from_arrow(array)).fill_null("")
-        split = text.str.split(feature.separator) if feature.separator else text.str.split(" ")
-        array = split.to_arrow().cast(pa.list_(pa.string()))
-    lists: Any = pl.from_arrow(array)
+    if pa.types.is_null(array.type):
+        array = pa.nulls(len(array), pa.list_(pa.string()))
+    lists: Any = pl.from_arrow(array if pa.types.is_list(array.type) else _split(array, feature))
     if lists.dtype == pl.List(pl.String):
         lists = lists.list.eval(pl.element().filter(pl.element() != ""))
     elif lists.dtype == pl.List(pl.Int64):
@@ -150,6 +152,15 @@ def flat_list(array: pa.Array, feature: Feature) -> tuple[np.ndarray, pa.Array]:
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     flat = tail.drop_nulls().explode(empty_as_null=False, keep_nulls=False).to_arrow()
     return offsets, flat.cast(pa.string()) if pa.types.is_large_string(flat.type) else flat
+
+
+def _split(array: pa.Array, feature: Feature) -> pa.Array:
+    if feature.separator is None or not pa.types.is_string(array.type):
+        allowed = "lists" if feature.separator is None else f"texts to split at {feature.separator!r}"
+        hint = "; a `separator` in the schema splits texts" if pa.types.is_string(array.type) else ""
+        raise DataError(f"a {feature.kind} must hold {allowed}, got {array.type}{hint}", column=feature.name)
+    text = pl.Series(pl.from_arrow(array)).fill_null("")
+    return text.str.split(feature.separator).to_arrow().cast(pa.list_(pa.string()))
 
 
 def time_ids(micros: np.ndarray) -> np.ndarray:

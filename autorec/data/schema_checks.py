@@ -13,8 +13,8 @@ def check_schema(schema: Schema) -> None:
     """Checks what its parts say of each other.
 
     Raises:
-        ConfigError: If a name stands for two features, a target is a feature too, a feature's vocabulary is not that of
-            a column of the same values, or a pair is not of two columns of ids.
+        ConfigError: If a name stands for two features, a target is a feature too, a text is to be split into numbers,
+            a feature's vocabulary is not that of a column of the same values, or a pair is not of two columns of ids.
     """
     for name in schema.names:
         if schema.names.count(name) > 1:
@@ -24,9 +24,20 @@ def check_schema(schema: Schema) -> None:
             hint = f"A model that reads its target learns nothing: schema.drop({target!r})."
             raise ConfigError("target", "a column that is no feature", target, hint)
     for feature in schema:
+        _check_separator(feature)
         if feature.vocabulary is not None and feature.kind in _WITH_IDS:
             _check_vocabulary(schema, feature)
     _check_pairs(schema)
+
+
+def _check_separator(feature: Feature) -> None:
+    if feature.separator is not None and feature.dtype != "string":
+        raise ConfigError(
+            f"schema[{feature.name!r}].dtype",
+            f"'string' where texts are split at {feature.separator!r}",
+            feature.dtype,
+            "The parts of a text are texts ('07' is not '7'); make the column lists of whole numbers to have numbers.",
+        )
 
 
 def _check_vocabulary(schema: Schema, feature: Feature) -> None:

@@ -125,8 +125,22 @@ def test_text_cells_are_split_at_the_separator() -> None:
     assert lists(pa.array(["a|b", "|c||", "", None]), separator="|") == [["a", "b"], ["c"], [], []]
 
 
-def test_text_cells_without_a_separator_are_split_at_spaces() -> None:
-    assert lists(pa.array(["a  b"]).dictionary_encode()) == [["a", "b"]]
+def test_the_parts_of_a_text_are_texts() -> None:
+    assert lists(pa.array(["07 7"]).dictionary_encode(), separator=" ") == [["07", "7"]]
+
+
+def test_text_cells_without_a_separator_are_refused() -> None:
+    with pytest.raises(DataError, match="a sequence must hold lists, got string; a `separator` in the schema"):
+        lists(pa.array(["a b"]))
+
+
+def test_numbers_are_not_split() -> None:
+    with pytest.raises(DataError, match="must hold texts to split at ' ', got int64"):
+        lists(pa.array([1, 2]), separator=" ")
+
+
+def test_a_column_without_any_value_holds_empty_lists() -> None:
+    assert lists(pa.nulls(2)) == lists(pa.nulls(2), separator="|") == [[], []]
 
 
 def test_a_sliced_list_column_gives_its_own_rows() -> None:

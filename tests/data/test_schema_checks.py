@@ -57,6 +57,13 @@ def test_numbers_and_texts_share_no_vocabulary() -> None:
         check_schema(schema)
 
 
+def test_a_text_is_not_split_into_numbers() -> None:
+    schema = example()
+    schema["seen"].separator = "|"
+    with pytest.raises(ConfigError, match=r"`schema\['seen'\].dtype` must be 'string' where .*'\|', got 'int'.*'07'"):
+        check_schema(schema)
+
+
 def test_pairs_are_of_two_columns_of_ids() -> None:
     schema = example()
     for pair, message in ((("item", "price"), "got 'price'"), (("item", "item"), "two different columns")):
