@@ -47,7 +47,8 @@ def _text_seconds(text: str) -> float | None:
 class SearchConfig:
     """The arguments of one search, as plain JSON values.
 
-    `task` is `ctr` or `rating`; `data` and `validation` describe the sources (a path where they have one); `space`
+    `task` is `ctr` or `rating`; `data` and `validation` describe the sources (a path where they have one); `schema` is
+    the schema, inferred or given; `space`
     and `options` are what `to_config` and `to_dict` gave; the rest are the arguments of `search`.
     """
 
@@ -56,6 +57,7 @@ class SearchConfig:
     target: list[str]
     validation: str | None = None
     roles: dict[str, str | None] = field(default_factory=dict)
+    schema: dict[str, Any] | None = None
     space: dict[str, Any] = field(default_factory=dict)
     searcher: str = "random"
     max_trials: int | None = None
@@ -112,7 +114,7 @@ class SearchConfig:
     def differences(self, other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         """Returns what makes this another experiment than `other`: name -> (there, here)."""
         mine = self.to_dict()
-        skipped = (*self.BUDGET, "data", "validation")
+        skipped = (*self.BUDGET, "data", "validation", "schema")  # rows and columns are compared by themselves
         return {
             name: (other[name], mine[name])
             for name in mine

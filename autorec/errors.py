@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from collections.abc import Iterable
 
 
@@ -65,6 +66,21 @@ class MissingExtraError(AutoRecError, ImportError):
         self.package = package
         self.extra = extra
         super().__init__(f"{purpose} needs the package {package!r}. Install it with: pip install 'autorec[{extra}]'.")
+
+
+def require(package: str, extra: str, purpose: str) -> None:
+    """Checks that a package of an optional extra is installed.
+
+    Args:
+        package: Name it is imported by.
+        extra: The extra of AutoRec that brings it.
+        purpose: What needs it, as the start of a sentence.
+
+    Raises:
+        MissingExtraError: If it is not; says how to install it.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise MissingExtraError(package, extra, purpose)
 
 
 class TrialFailed(AutoRecError):

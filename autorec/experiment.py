@@ -20,8 +20,9 @@ from autorec.data.checks import check_same_columns, check_targets
 from autorec.data.encode import encode
 from autorec.data.inference import describe, infer
 from autorec.data.schema import ROLES, Schema
-from autorec.data.table import as_source
-from autorec.errors import AutoRecError, ConfigError, DataError
+from autorec.data.schema_checks import check_schema
+from autorec.data.table import Source, as_source
+from autorec.errors import AutoRecError, ConfigError, DataError, TrialFailed
 from autorec.files import new_folder
 from autorec.identity import CACHE, check_foreign, has_begun, identify
 from autorec.run import Run
@@ -87,7 +88,7 @@ class Experiment:
         """
         self.model_space = as_space(self.space)
         self.objective = get_objective(arguments["objective"] or OBJECTIVES[self.task])
-        known_direction(self.objective.name)
+        _check_direction(self.objective)
         copy_callbacks(self.callbacks)
         target = checked.target(arguments["target"])
         self.source = as_source(data, y, target=target)
@@ -156,8 +157,9 @@ class Experiment:
         names = ("target", "roles", "objective")
         return SearchConfig(
             task=self.task,
-            data=self.source.name,
-            validation=None if self.validation is None else self.validation.name,
+            data=_place(self.source),
+            validation=None if self.validation is None else _place(self.validation),
+            schema=self.schema.to_dict(),
             target=list(self.schema.targets),
             roles={role: getattr(self.schema, role) for role in ROLES},
             space=to_config(self.model_space),
@@ -171,6 +173,7 @@ class Experiment:
         """Checks both sources before anything is written."""
         if not len(self.schema):
             raise DataError("there is no feature to learn from", file=self.source.name)
+        check_schema(self.schema)
         check_same_columns(self.schema, self.source)
         check_targets(self.source, self.schema, self.task)
         if self.validation is not None:
@@ -311,15 +314,19 @@ class Experiment:
             return
         left = None if self.deadline is None else self.deadline - time.monotonic()
         share = self.cache.train.rows / (self.cache.train.rows + self.cache.validation.rows)
-        needed = best["seconds"] * best["best_epoch"] / (best["epochs"] * share)
+        needed = best["seconds"] * len(best["course"]) / (best["epochs"] * share)
         if left is not None and left < needed:
             self._say(f"no refit: it would take some {needed:.0f} s, {left:.0f} s are left")
             return
-        self._say(f"refit: trial {best['number']} on all rows for {best['best_epoch']} epochs")
-        model = self.trainer.refit(best, self.deadline)
+        self._say(f"refit: trial {best['number']} on all rows for {len(best['course'])} epochs")
+        try:
+            model = self.trainer.refit(best, self.deadline)
+        except TrialFailed as error:
+            self._say(f"no refit, the trial's own model stays: {error}")
+            return
         with new_folder(self.directory / REFIT) as folder:
             model.save(folder / MODEL)
-        self.run.append({"event": "refit", "number": best["number"], "epochs": best["best_epoch"]})
+        self.run.append({"event": "refit", "number": best["number"], "epochs": len(best["course"])})
 
     def _finish(self, reason: str) -> None:
         best = self.run.best
@@ -333,3 +340,14 @@ class Experiment:
         if best is not None:
             text += f"; best {self.objective.name} {best['score']:.5f} (trial {best['number']})"
         self.emit({"event": "done", "text": text})
+
+
+def _place(source: Source) -> str:
+    """Returns where a source can be found again: an absolute path, or its name."""
+    return str(Path(source.name).resolve()) if Path(source.name).exists() else source.name
+
+
+def _check_direction(objective: kt.Objective) -> None:
+    direction = known_direction(objective.name)
+    if objective.direction != direction:
+        raise ConfigError("objective", f"{objective.name!r} with the direction {direction!r}", objective.direction)

@@ -223,7 +223,15 @@ class Recommender(BaseEstimator):
         """
         return self.predictor_.predict(data)
 
-    def evaluate(self, data: Any, y: Any = None) -> dict[str, float]:
+    def evaluate(
+        self,
+        data: Any,
+        y: Any = None,
+        *,
+        weight: str | None = None,
+        user: str | None = None,
+        group: str | None = None,
+    ) -> dict[str, float]:
         """Returns the metrics on labelled rows; only data that is named here is ever looked at.
 
         For clicks `auc`, `log_loss`, `ece`, and `gauc` where the schema names a group or user; for ratings `mse`,
@@ -232,7 +240,7 @@ class Recommender(BaseEstimator):
         Raises:
             DataError: If a column is absent or of another type.
         """
-        return self.predictor_.evaluate(data, y)
+        return self.predictor_.evaluate(data, y, weight=weight, user=user, group=group)
 
     def model(self, trial: int | None = None) -> Any:
         """Returns the Keras model of a trial, by default the best: encoded rows in, a logit for each target out.
@@ -322,7 +330,7 @@ class CTRRecommender(Recommender):
 class RatingRecommender(Recommender):
     """Learns a rating, or any other number, by its mean.
 
-    Arguments as of `Recommender`.
+    Predictions are kept within the range of the training rows. Arguments as of `Recommender`.
 
     Example:
         >>> rec = RatingRecommender(space="mf").fit(ratings, target="rating", user="user", item="item")
@@ -370,13 +378,14 @@ def search_from_config(
         raise ConfigError("validation_data", "the path of a file that is there", config.validation)
     kind = CTRRecommender if config.task == "ctr" else RatingRecommender
     recommender = kind(from_config(config.space), directory=directory, options=TrainOptions.from_dict(config.options))
-    taken = ("task", "data", "target", "validation", "roles", "space", "options", "fraction")
+    taken = ("task", "data", "target", "validation", "roles", "space", "options", "fraction", "schema")
     rest: dict[str, Any] = {name: value for name, value in config.to_dict().items() if name not in taken}
     return recommender.search(
         source,
         target=config.target if len(config.target) > 1 else config.target[0],
         validation_data=config.validation,
         validation_fraction=config.fraction,
+        schema=None if config.schema is None else Schema.from_dict(config.schema),
         progress=progress,
         **{**config.roles, **rest},
     )

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from autorec.errors import require
+
 RECORDS = Path(__file__).resolve().parent / "records"
 TARGETS = Path(__file__).resolve().parent / "targets.toml"
 COLUMNS = ("method", "configuration", "seed", "run", "commit", "seconds", "figures")
@@ -33,7 +35,8 @@ def arguments(description: str, **extra: Mapping[str, Any]) -> argparse.Namespac
 
 
 def need_data() -> None:
-    """Ends the process with a sentence where AUTOREC_DATA does not name a folder."""
+    """Ends the process with a sentence where AUTOREC_DATA does not name a folder, or pandas is not there."""
+    require("pandas", "dev", "This benchmark")
     if not os.path.isdir(os.environ.get("AUTOREC_DATA", "")):
         sys.exit("this benchmark needs real data sets: let AUTOREC_DATA name the folder that holds them")
 

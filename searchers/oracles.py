@@ -112,7 +112,7 @@ def _prepare(oracle: kt.Oracle, from_defaults: bool = False) -> kt.Oracle:
 
     def populate_space(self: kt.Oracle, trial_id: str) -> dict[str, Any]:
         first = from_defaults and not self.trials and getattr(self, "_told", None) is None
-        response = {"status": "RUNNING", "values": {}} if first else dict(original(trial_id))
+        response: dict[str, Any] = {"status": "RUNNING", "values": {}} if first else dict(original(trial_id))
         if response.get("values") is not None:
             response["values"] = complete(self.hyperparameters.space, response["values"])
         return response

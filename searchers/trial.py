@@ -105,6 +105,7 @@ class TrialTrainer:
             "metrics": result.metrics,
             "history": result.history,
             "best_epoch": result.best_epoch,
+            "course": result.course,
             "epochs": len(result.history),
             "steps": result.steps,
             "parameters": model.count_params(),
@@ -117,7 +118,7 @@ class TrialTrainer:
         return build(self.space, hp, self.layout), options
 
     def refit(self, row: Mapping[str, Any], deadline: float | None = None) -> Any:
-        """Trains a finished trial once more, on training and validation rows, for as many epochs as its best one.
+        """Trains a finished trial once more, on training and validation rows, by the epochs that made its best weights.
 
         Args:
             row: A row of `Run.trials`.
@@ -125,22 +126,27 @@ class TrialTrainer:
 
         Returns:
             The Keras model, without its optimizer.
+
+        Raises:
+            TrialFailed: If the deadline or a loss that is not finite ends it early.
         """
         hp = kt.HyperParameters()
         hp.values = dict(row["values"])
         model, options = self._build(hp, row["seed"])
-        train(
+        result = train(
             model,
             [self.train, self.validation],
             None,
             layout=self.layout,
             options=options,
             batch_size=self.batch_size,
-            epochs=row["best_epoch"],
+            rates=row["course"],
             seed=row["seed"],
             deadline=deadline,
             objective=self.objective,
         )
+        if len(result.history) < len(row["course"]) or result.cut:
+            raise TrialFailed("the time was over before it ended")
         return without_optimizer(model)
 
     def _progress(self, job: Job) -> list[Any]:

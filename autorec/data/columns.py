@@ -76,6 +76,11 @@ def _text_times(array: pa.Array) -> pa.Array:
     raise DataError("times are written in different ways; write all with a zone, or all without")
 
 
+def dictionary(array: pa.Array) -> pa.DictionaryArray:
+    """Returns a column as a dictionary of its values."""
+    return array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+
+
 def keys(array: pa.Array, feature: Feature) -> pa.DictionaryArray:
     """Returns a categorical column as a dictionary of strings or whole numbers; missing values are null."""
     if not pa.types.is_dictionary(array.type):

@@ -162,9 +162,7 @@ class FirstPass:
         name = self.schema.group or self.schema.user
         if name is None:
             return None
-        column = column_of(batch, name)
-        column = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        return self._groups.codes(column).astype(np.int64)
+        return self._groups.codes(columns.dictionary(column_of(batch, name))).astype(np.int64)
 
     def _append(self, rows: _Rows) -> None:
         arrays: dict[str, Any] = {f"list_{i}": values for i, values in enumerate(rows.lists)}

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from autorec.data import columns
 from autorec.data.cache import Part
@@ -14,9 +13,10 @@ from autorec.data.checks import check_same_columns, check_targets
 from autorec.data.encoder import Encoder, column_of
 from autorec.data.schema import Schema
 from autorec.data.table import Source, as_source
+from autorec.data.vocabulary import Counts
 from autorec.tensorflow_log import traced_often
 from autorec.training import metrics
-from autorec.training.prediction import predict
+from autorec.training.prediction import answers, predict
 
 BLOCK = 65_536
 
@@ -52,18 +52,31 @@ class Predictor:
         found = self._predict(self._source(data))
         return found[self.schema.targets[0]] if len(found) == 1 else found
 
-    def evaluate(self, data: Any, y: Any = None) -> dict[str, float]:
+    def evaluate(
+        self,
+        data: Any,
+        y: Any = None,
+        *,
+        weight: str | None = None,
+        user: str | None = None,
+        group: str | None = None,
+    ) -> dict[str, float]:
         """Returns the metrics of the predictions for labelled rows.
 
         For clicks `auc`, `log_loss`, `ece`, and `gauc` where the schema names a `group` or `user` column; for ratings
         `mse`, `rmse`, `mae`. Several targets have their name in front: `like_auc`. Rows without a label do not count.
 
+        Args:
+            data: Labelled rows in any form that `search` takes.
+            y: The target's values, if `data` does not hold them.
+            weight, user, group: Columns with a role; None takes the schema's, where the rows have it.
+
         Raises:
             DataError: If a column is absent or of another type, or a label is none that the task allows.
         """
         source = self._source(data, y)
-        labels = self._labels(source)
-        roles = self._roles(source)
+        labels = self._labels(source, weight)
+        roles = self._roles(source, weight, group or user)
         predictions = self._predict(source)
         result: dict[str, float] = {}
         for target in self.encoder.layout.targets:
@@ -86,26 +99,30 @@ class Predictor:
                 found = predict(self.model, part)
             for name, values in found.items():
                 pieces[name].append(values)
-        kinds = {target.name: target.kind for target in self.encoder.layout.targets}
         joined = {name: np.concatenate(found) if found else np.zeros(0, np.float32) for name, found in pieces.items()}
-        return {name: metrics.sigmoid(v) if kinds[name] == "binary" else v for name, v in joined.items()}
+        return {target.name: answers(joined[target.name], target) for target in self.encoder.layout.targets}
 
-    def _labels(self, source: Source) -> dict[str, np.ndarray]:
-        weight = self.schema.weight if self.schema.weight in source.schema.names else None
+    def _labels(self, source: Source, weight: str | None) -> dict[str, np.ndarray]:
+        weight = weight or (self.schema.weight if self.schema.weight in source.schema.names else None)
         task = "ctr" if self.encoder.layout.targets[0].kind == "binary" else "rating"
         check_targets(source, Schema(targets=self.schema.targets, weight=weight), task, training=False)
         found = list(_numbers(source, self.schema.targets))
         return {name: np.concatenate([block[i] for block in found]) for i, name in enumerate(self.schema.targets)}
 
-    def _roles(self, source: Source) -> dict[str, Any]:
+    def _roles(self, source: Source, weight: str | None, group: str | None) -> dict[str, Any]:
+        """Returns weights and groups by the columns that are named, or those of the schema where the rows have them."""
         roles: dict[str, Any] = {}
-        weight, group = self.schema.weight, self.schema.group or self.schema.user
+        for name in (weight, group):
+            if name is not None:
+                source.select([name])
+        weight = weight or self.schema.weight
+        group = group or self.schema.group or self.schema.user
         if weight is not None and weight in source.schema.names:
             roles["weights"] = np.concatenate([block[0] for block in _numbers(source, [weight])])
         if group is not None and group in source.schema.names:
-            table = pa.Table.from_batches(list(source.batches([group], BLOCK)))
-            codes = table.column(0).combine_chunks().dictionary_encode().indices.fill_null(-1)
-            roles["groups"] = codes.to_numpy(zero_copy_only=False)
+            counts = Counts()
+            found = [counts.codes(columns.dictionary(column_of(b, group))) for b in source.batches([group], BLOCK)]
+            roles["groups"] = np.concatenate(found)
         return roles
 
 

@@ -70,7 +70,8 @@ class ServedModel(tf.Module):
         found = {}
         for target in self._encoder.layout.targets:
             values = tf.cast(outputs[target.name], tf.float32)[:, 0]
-            found[target.name] = tf.sigmoid(values) if target.kind == "binary" else values
+            binary = target.kind == "binary"
+            found[target.name] = tf.sigmoid(values) if binary else tf.clip_by_value(values, target.low, target.high)
         return found
 
     def encode(self, columns: Mapping[str, Any]) -> dict[str, Any]:

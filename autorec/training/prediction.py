@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from autorec.data.cache import Part
+from autorec.data.layout import TargetColumn
+from autorec.training.metrics import sigmoid
 
 BATCH = 8192
 _COMPILED = "_autorec_predict"
@@ -43,6 +45,11 @@ def predict(model: Any, part: Part, batch_size: int = BATCH) -> dict[str, np.nda
         for name in names:
             result[name][span] = outputs[name].numpy().reshape(-1)
     return result
+
+
+def answers(raw: np.ndarray, target: TargetColumn) -> np.ndarray:
+    """Returns what a user sees of raw outputs: probabilities, or values kept within the range of the training rows."""
+    return sigmoid(raw) if target.kind == "binary" else np.clip(raw, np.float32(target.low), np.float32(target.high))
 
 
 def input_groups(model: Any) -> list[str]:

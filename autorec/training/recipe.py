@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -29,6 +29,7 @@ class Recipe(keras.callbacks.Callback):
         stepper: Runs the steps.
         validate: Returns the metrics of an epoch; None validates nothing.
         objective: Metric whose best epoch counts.
+        rates: Learning rate of each epoch; None leaves it to the optimizer and the plateaus.
     """
 
     def __init__(
@@ -37,11 +38,15 @@ class Recipe(keras.callbacks.Callback):
         stepper: Stepper,
         validate: Callable[[], dict[str, float]] | None,
         objective: str,
+        rates: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.stepper = stepper
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
+        self.course: list[float] = []
+        self._path: list[float] = []
+        self._rates = rates
         self._options = options
         self._validate = validate
         self._objective = objective
@@ -64,6 +69,8 @@ class Recipe(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Starts counting steps anew."""
         self.stepper.in_epoch = 0
+        if self._rates is not None and _rate_is_settable(self.model.optimizer):
+            self.model.optimizer.learning_rate = self._rates[epoch]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Raises where the loss is not a number."""
@@ -77,6 +84,9 @@ class Recipe(keras.callbacks.Callback):
         if self._validate is not None:
             logs |= self._timed_validation(self._validate)
         self.history.append({name: float(value) for name, value in logs.items()})
+        self._path.append(logs["learning_rate"])
+        if self._validate is None:
+            self.course = list(self._path)
         if self._validate is not None:
             self._decide(logs[self._objective])
         if self.stepper.late():
@@ -99,6 +109,7 @@ class Recipe(keras.callbacks.Callback):
         if best is None or self._sign * score > self._sign * best:
             self.best_epoch = len(self.history)
             self._best_weights = self.model.get_weights()
+            self.course = list(self._path)
             self._stale = 0
             return
         self._stale += 1
@@ -110,6 +121,7 @@ class Recipe(keras.callbacks.Callback):
         self._may_cut = False
         self._stale = 0
         self._restore()
+        self._path = list(self.course)
         self.model.optimizer.learning_rate = self._rate() * self._options.plateau
 
     def _restore(self) -> None:

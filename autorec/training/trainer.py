@@ -33,15 +33,20 @@ class TrainResult:
         metrics: Validation metrics of the best epoch (`val_*`), empty without validation.
         history: Loss, learning rate and validation metrics of each epoch.
         best_epoch: Number of the epoch whose weights the model has, from 1.
+        course: Learning rate of each epoch that the model's weights went through; epochs that a cut of the rate took
+            back are not among them.
         steps: Training steps done.
         seconds: Wall time.
+        cut: Whether the deadline ended it in the middle of an epoch.
     """
 
     metrics: dict[str, float]
     history: list[dict[str, float]]
     best_epoch: int
+    course: list[float]
     steps: int
     seconds: float
+    cut: bool
 
 
 def train(
@@ -57,6 +62,7 @@ def train(
     callbacks: Sequence[Any] = (),
     deadline: float | None = None,
     objective: str | None = None,
+    rates: Sequence[float] | None = None,
 ) -> TrainResult:
     """Trains a model and leaves it with the weights of its best epoch.
 
@@ -76,6 +82,7 @@ def train(
         callbacks: Keras callbacks.
         deadline: `time.monotonic()` at which to end, in the middle of an epoch too, validation included. At least
             one step is made.
+        rates: Learning rate of each epoch, such as another training's `course`; they also say how many epochs.
         objective: Metric whose best epoch counts; None is `val_auc`, without a binary target `val_rmse`.
 
     Returns:
@@ -93,6 +100,8 @@ def train(
     options = (options or TrainOptions()).resolved()
     rows = sum(part.rows for part in parts)
     batch_size = default_batch_size(rows) if batch_size is None else batch_size
+    if rates is not None:
+        epochs = len(rates)
     epochs = default_epochs(rows) if epochs is None else epochs
     objective = default_objective(layout) if objective is None else objective
     _check(rows, batch_size, epochs)
@@ -104,14 +113,16 @@ def train(
     limit = _steps_a_call(callbacks, steps)
     stepper = Stepper(model, steps, limit, _deadline(callbacks, deadline), validation_steps)
     judge = None if validation is None else lambda: validate(model, validation, layout)
-    recipe = Recipe(options, stepper, judge, objective)
+    recipe = Recipe(options, stepper, judge, objective, rates)
     _fit(model, _dataset(model, parts, layout, batch_size, seed, epochs), stepper, [recipe, *callbacks], epochs)
     return TrainResult(
         metrics=recipe.metrics,
         history=recipe.history,
         best_epoch=recipe.best_epoch if validation is not None else len(recipe.history),
+        course=recipe.course,
         steps=stepper.done,
         seconds=time.monotonic() - begin,
+        cut=stepper.done % steps != 0,
     )
 
 

@@ -10,7 +10,7 @@ from autorec.data.cache import Part
 from autorec.data.layout import Layout, TargetColumn
 from autorec.errors import unknown_name
 from autorec.training import metrics
-from autorec.training.prediction import predict
+from autorec.training.prediction import answers, predict
 
 _BY_KIND = {"binary": ("auc", "log_loss", "ece"), "real": ("mse", "rmse", "mae")}
 
@@ -76,7 +76,7 @@ def validate(model: Any, part: Part, layout: Layout) -> dict[str, float]:
 
 
 def _evaluate(part: Part, position: int, raw: np.ndarray, target: TargetColumn) -> dict[str, float]:
-    scores = metrics.sigmoid(raw) if target.kind == "binary" else raw
+    scores = answers(raw, target)
     return metrics.evaluate(part.labels[:, position], scores, target.kind, groups=part.users, weights=part.weights)
 
 

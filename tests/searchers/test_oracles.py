@@ -70,7 +70,8 @@ def test_neighbouring_seeds_share_no_values() -> None:
         oracle = get_oracle("random", objective=SCORE, seed=seed)
         for name in "abc":
             oracle.hyperparameters.Float(name, 0.0, 1.0)
-        return {value for _ in range(5) for value in oracle.create_trial("worker").hyperparameters.values.values()}
+        trials = [oracle.create_trial(f"worker-{number}") for number in range(6)]
+        return {value for trial in trials[1:] for value in trial.hyperparameters.values.values()}  # the first: defaults
 
     assert not drawn(0) & drawn(1)
 
@@ -107,3 +108,12 @@ def test_values_of_inactive_hyperparameters_are_dropped_and_those_of_no_space_st
     hps.Int("a/x", 1, 5, parent_name="kind", parent_values=["a"])
     found = complete(hps.space, {"kind": "b", "a/x": 3, "tuner/epochs": 2})
     assert found == {"kind": "b", "tuner/epochs": 2}
+
+
+@pytest.mark.parametrize("searcher", ["random", "bayesian", "greedy"])
+def test_a_search_starts_from_the_default_values(searcher: str) -> None:
+    oracle = get_oracle(searcher, objective=SCORE, seed=3)
+    oracle.hyperparameters.Int("units", 1, 100, default=64)
+    first, second = (oracle.create_trial(worker).hyperparameters.values for worker in "ab")
+    assert first == {"units": 64}
+    assert second != first

@@ -29,6 +29,8 @@ class Result:
     best_epoch: int = 2
     seconds: float = 0.1
     steps: int = 4
+    course: list[float] = field(default_factory=lambda: [0.1, 0.1])
+    cut: bool = False
 
 
 class Options:
@@ -156,3 +158,19 @@ def test_a_model_without_its_optimizer_predicts_the_same() -> None:
     x = {"ids": np.ones((3, 2), np.float32)}
     np.testing.assert_array_equal(bare(x)["click"], model(x)["click"])
     assert not bare.compiled
+
+
+def test_a_refit_follows_the_course_of_the_trial_on_all_rows(tmp_path: Path, calls: list[Any]) -> None:
+    row = {"values": {"units": 2}, "seed": 3, "course": [0.1, 0.01]}
+    calls.clear()
+    with Run(tmp_path) as run:
+        model = trainer_of(run).refit(row)
+    assert model.get_layer("dense").units == 2
+    assert calls[0]["rates"] == [0.1, 0.01]
+    assert "epochs" not in calls[0]
+
+
+def test_a_refit_that_is_cut_short_fails(tmp_path: Path, calls: list[Any]) -> None:
+    row = {"values": {}, "seed": 3, "course": [0.1] * 3}
+    with Run(tmp_path) as run, pytest.raises(TrialFailed, match="time"):
+        trainer_of(run).refit(row)

@@ -81,6 +81,20 @@ def test_the_cut_starts_from_the_best_weights(scores: list[float]) -> None:
         np.testing.assert_array_equal(at_best, at_cut)
 
 
+def test_the_course_leaves_out_the_epochs_that_a_cut_took_back(scores: list[float]) -> None:
+    scores += [0.7, 0.8, 0.75, 0.79, 0.81, 0.8, 0.8]
+    found = run(epochs=7, options=TrainOptions(learning_rate=0.1, patience=2))
+    assert found.best_epoch == 5
+    assert found.course == pytest.approx([0.1, 0.1, 0.01])
+
+
+def test_given_rates_are_followed_and_say_how_many_epochs() -> None:
+    found = run(validated=False, rates=[0.1, 0.1, 0.01], options=TrainOptions(learning_rate=0.5))
+    assert [row["learning_rate"] for row in found.history] == pytest.approx([0.1, 0.1, 0.01])
+    assert found.course == pytest.approx([0.1, 0.1, 0.01])
+    assert not found.cut
+
+
 def test_without_a_cut_the_first_plateau_ends(scores: list[float]) -> None:
     scores += [0.8, 0.7, 0.9]
     result = run(options=TrainOptions(plateau=False, patience=1))
