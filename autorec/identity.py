@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autorec.config import SearchConfig
+from autorec.data.pretrained import content
 from autorec.data.schema import Schema
 from autorec.data.source import Source
 from autorec.errors import ConfigError
@@ -104,6 +105,8 @@ def _refuse_other_data(
 def _facts(schema: Schema) -> dict[str, Any]:
     """Returns the schema as JSON gives it back, without its warnings, which change no model."""
     facts: dict[str, Any] = json.loads(json.dumps(schema.to_dict()))
+    for feature in facts["features"]:
+        feature["pretrained"] = content(feature["pretrained"])  # what the file holds, wherever it lies
     return {name: value for name, value in facts.items() if name != "warnings"}
 
 

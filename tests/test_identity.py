@@ -53,6 +53,16 @@ def test_another_schema_is_refused_by_its_difference(tmp_path: Path, columns: Sc
         ask(tmp_path, columns)
 
 
+def test_other_pretrained_vectors_are_another_schema(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.npz"
+    path.write_bytes(b"these")
+    ask(tmp_path / "run", schema(pretrained=str(path)), begin=True)
+    ask(tmp_path / "run", schema(pretrained=str(path.rename(tmp_path / "moved.npz"))))
+    path.write_bytes(b"others")
+    with pytest.raises(ConfigError, match="'a' has pretrained"):
+        ask(tmp_path / "run", schema(pretrained=str(path)))
+
+
 def test_warnings_make_no_other_schema(tmp_path: Path) -> None:
     ask(tmp_path, begin=True)
     ask(tmp_path, Schema([*schema()], targets=["y"], warnings=["something to look at"]))

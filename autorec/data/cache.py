@@ -161,7 +161,7 @@ class Cache:
     Args:
         directory: Where it is.
         encoder: Encodes other rows in the same way.
-        meta: Fingerprint of the data and the description of the parts.
+        meta: Fingerprint of the data, the description of the parts, and where the pretrained vectors of a table are.
     """
 
     directory: Path
@@ -185,7 +185,10 @@ class Cache:
             raise _damaged(path) from error
         if meta.get("format") != FORMAT:
             raise DataError(f"cache of format {meta.get('format')}, this version reads {FORMAT}", file=directory)
-        return cls(directory, Encoder.load(directory / "encoder"), meta)
+        encoder = Encoder.load(directory / "encoder")
+        vectors = {table: str(directory.absolute() / file) for table, file in meta.get("pretrained", {}).items()}
+        encoder.layout = encoder.layout.with_pretrained(vectors)
+        return cls(directory, encoder, meta)
 
     @property
     def layout(self) -> Layout:

@@ -23,6 +23,7 @@ from autorec.data.first_pass import FirstPass
 from autorec.data.layout import IdColumn, Layout, ListColumn, TargetColumn
 from autorec.data.numbers import number_columns, target_moments
 from autorec.data.order import windowed_order
+from autorec.data.pretrained import write_local
 from autorec.data.rewrite import rewrite
 from autorec.data.schema import Schema
 from autorec.data.schema_checks import check_schema
@@ -69,7 +70,8 @@ def encode(
             which there is no time are left out, as a message says; all else is made.
 
     Raises:
-        ConfigError: If the schema contradicts itself; before any row is read.
+        ConfigError: If the schema contradicts itself or its pretrained vectors cannot be used, before any row is read;
+            if they are of no value of the column, behind it.
         DataError: If a column cannot be read, a part is empty, or the disk is full.
     """
     directory, source = Path(directory), as_source(source)
@@ -116,6 +118,7 @@ class _Finish:
             if part["rows"] == 0:
                 raise DataError(f"there is no {name} row; {self.first.writers['train'].rows} rows were read")
         vocabularies, ids_of = self._vocabularies()
+        vectors = self._vectors(vocabularies)
         layout = self._layout(vocabularies, description)
         encoder = Encoder(self.schema, layout, vocabularies, latest=self.first.last_times())
         for name, part in description.items():
@@ -124,7 +127,7 @@ class _Finish:
             self.progress({"event": "statistics"})
             order = self._order(description, seed)
             StatisticsColumns(encoder, self.folder, description, order, statistics, self.deadline, self._say).make()
-        return encoder, {"parts": description}
+        return encoder, {"parts": description, "pretrained": vectors}
 
     def _say(self, text: str) -> None:
         self.progress({"event": "message", "text": text})
@@ -138,6 +141,13 @@ class _Finish:
         found = {name: job.result() for name, job in jobs.items()}
         return {name: pair[0] for name, pair in found.items()}, {name: pair[1] for name, pair in found.items()}
 
+    def _vectors(self, vocabularies: dict[str, Vocabulary]) -> dict[str, str]:
+        """Writes pretrained vectors; returns the file of each table that has some."""
+        written = write_local(self.schema, vocabularies, self.folder)
+        for vectors in written:
+            self._say(f"`{vectors.feature}`: pretrained vectors for {vectors.known} of {vectors.values} values")
+        return {vectors.table: vectors.file for vectors in written}
+
     def _layout(self, vocabularies: dict[str, Vocabulary], description: dict[str, Any]) -> Layout:
         ids: list[IdColumn] = []
         numbers: list[tuple[str, str]] = []
@@ -146,7 +156,7 @@ class _Finish:
             name, table = feature.name, table_of(feature)
             if feature.kind == "categorical":
                 size = vocabularies[table].size
-                ids.append(IdColumn(name, name, size, table, feature.dim, feature.pretrained))
+                ids.append(IdColumn(name, name, size, table, feature.dim))
             elif feature.kind == "numeric":
                 numbers.append((name, name))
             elif feature.kind == "time":
@@ -155,9 +165,7 @@ class _Finish:
             else:
                 size, group = vocabularies[table].size, f"list_{len(lists)}"
                 length = feature.max_length
-                lists.append(
-                    ListColumn(name, group, feature.kind, size, table, length, feature.dim, feature.pretrained)
-                )
+                lists.append(ListColumn(name, group, feature.kind, size, table, length, feature.dim))
         sample = self.first.sample.rows
         for i, (name, feature_name) in enumerate(numbers):
             if name == f"{feature_name}:age":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 from zipfile import BadZipFile
@@ -129,12 +129,12 @@ class Encoder:
         return out
 
     def save(self, folder: str | Path) -> None:
-        """Writes the encoder: JSON, Parquet vocabularies and NumPy tables."""
+        """Writes the encoder: JSON, Parquet vocabularies and NumPy tables; no path of pretrained vectors."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         meta: Mapping[str, Any] = {
-            "schema": self.schema.to_dict(),
-            "layout": self.layout.to_dict(),
+            "schema": replace(self.schema, features=[replace(f, pretrained=None) for f in self.schema]).to_dict(),
+            "layout": self.layout.with_pretrained({}).to_dict(),
             "vocabularies": list(self.vocabularies),
             "statistics": len(self.statistics),
             "pairs": len(self.pairs),

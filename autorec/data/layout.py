@@ -19,7 +19,7 @@ A model names the groups it uses by its inputs, so that all models of a run shar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -33,7 +33,7 @@ class IdColumn:
         size: Number of local ids, the two reserved ones included.
         table: Name of the vocabulary's owner; columns with the same table share its rows.
         dim: Width the user fixed for this feature, or None.
-        pretrained: Path of an `.npz` file with `ids` and `vectors`, or None.
+        pretrained: Path of an `.npz` file with local `ids` and `vectors` in an open cache, or None.
     """
 
     name: str
@@ -104,7 +104,7 @@ class ListColumn:
         table: Name of the vocabulary's owner (an id column's table when the vocabulary is shared).
         length: Largest number of values kept (the newest).
         dim: Width the user fixed, or None.
-        pretrained: Path of an `.npz` file with `ids` and `vectors`, or None.
+        pretrained: Path of an `.npz` file with local `ids` and `vectors` in an open cache, or None.
     """
 
     name: str
@@ -160,6 +160,14 @@ class Layout:
     def position(self, name: str) -> int:
         """Returns where the id column `name` stands in the group `ids`."""
         return [column.name for column in self.ids].index(name)
+
+    def with_pretrained(self, files: Mapping[str, str]) -> Layout:
+        """Returns the layout with a path of pretrained vectors for each table that `files` names, and no other."""
+        return replace(
+            self,
+            ids=tuple(replace(column, pretrained=files.get(column.table)) for column in self.ids),
+            lists=tuple(replace(column, pretrained=files.get(column.table)) for column in self.lists),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the layout as plain JSON values."""

@@ -32,7 +32,8 @@ class Feature:
         max_length: Largest number of values of a bag or sequence, the newest are kept.
         separator: Splits a text cell into a bag or sequence; None if the column holds lists.
         unit: Unit of an integer time column: `s`, `ms`, `us`, `ns`.
-        pretrained: Path of an `.npz` file with `ids` and `vectors` that initialises its table rows.
+        pretrained: Path of an `.npz` file with `ids` (rows,), values as the column holds them, and `vectors` (rows,
+            width): what the table rows of these values start from. The others start at random.
         statistics: Whether target and count statistics of this column are made (categorical columns).
 
     Raises:

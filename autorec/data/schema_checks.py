@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autorec.data.encoder import TIME_IDS
+from autorec.data.pretrained import check_pretrained
 from autorec.data.schema import Feature, Schema
 from autorec.errors import ConfigError, unknown_name
 
@@ -14,7 +15,8 @@ def check_schema(schema: Schema) -> None:
 
     Raises:
         ConfigError: If a name stands for two features, a target is a feature too, a text is to be split into numbers,
-            a feature's vocabulary is not that of a column of the same values, or a pair is not of two columns of ids.
+            a feature's vocabulary is not that of a column of the same values, a pair is not of two columns of ids, or
+            a file of pretrained vectors cannot be used.
     """
     for name in schema.names:
         if schema.names.count(name) > 1:
@@ -28,6 +30,7 @@ def check_schema(schema: Schema) -> None:
         if feature.vocabulary is not None and feature.kind in _WITH_IDS:
             _check_vocabulary(schema, feature)
     _check_pairs(schema)
+    check_pretrained(schema)
 
 
 def _check_separator(feature: Feature) -> None:

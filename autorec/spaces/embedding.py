@@ -11,7 +11,7 @@ import numpy as np
 
 from autorec.blocks import FieldEmbedding, Pooling
 from autorec.data.layout import IdColumn, Layout, ListColumn
-from autorec.errors import ConfigError
+from autorec.data.pretrained import read_arrays
 
 
 @dataclass
@@ -155,18 +155,11 @@ class IdFields:
 
 
 def read_vectors(path: str, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reads pretrained rows: local ids and their vectors, ids at or beyond `size` left out.
+    """Reads pretrained rows of a cache: local ids and their vectors, ids at or beyond `size` left out.
 
     Raises:
         ConfigError: If the file does not hold `ids` (rows,) and `vectors` (rows, width).
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            ids, vectors = file["ids"], file["vectors"].astype("float32")
-    except (OSError, KeyError, ValueError) as error:
-        raise ConfigError("pretrained", "an .npz file with `ids` and `vectors`", path, f"{error}.") from error
-    if ids.ndim != 1 or vectors.ndim != 2 or len(ids) != len(vectors) or vectors.shape[1] < 1:
-        shapes = f"It has ids {ids.shape} and vectors {vectors.shape}."
-        raise ConfigError("pretrained", "an .npz file with `ids` (rows,) and `vectors` (rows, width)", path, shapes)
+    ids, vectors = read_arrays(path)
     known = (ids >= 0) & (ids < size)
     return ids[known].astype("int64"), vectors[known]

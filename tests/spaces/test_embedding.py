@@ -9,9 +9,14 @@ from typing import Any
 
 import keras
 import numpy as np
+import polars as pl
+import pyarrow as pa
 import pytest
 
+from autorec.data.encode import encode
 from autorec.data.layout import Layout
+from autorec.data.schema import Feature, Schema
+from autorec.data.table import as_source
 from autorec.errors import ConfigError
 from autorec.spaces.embedding import IdFields, read_vectors, tables_of
 
@@ -91,6 +96,25 @@ def test_pretrained_vectors_fill_their_rows(layout: Layout, tmp_path: Path) -> N
     model = model_of(IdFields(replace(layout, ids=(item,), lists=()), 4))
     table = next(weight.numpy() for weight in model.weights if weight.shape == (9, 2))
     np.testing.assert_array_equal(table[[2, 5]], vectors[:2])
+
+
+@pytest.mark.parametrize(("dtype", "values"), [("string", ["b", "a", "nowhere"]), ("int", [20, 10, 99])])
+def test_raw_values_of_a_file_are_the_first_weights_of_their_rows(tmp_path: Path, dtype: str, values: Any) -> None:
+    vectors = np.arange(12, dtype="float32").reshape(3, 4)
+    np.savez(tmp_path / "raw.npz", ids=values, vectors=vectors)
+    column = ["a", "b", "b", "c"] if dtype == "string" else [10, 20, 20, 30]
+    frame = pl.DataFrame({"item": column * 10, "seen": [column[:2], column[2:]] * 20, "y": [0, 1, 1, 0] * 10})
+    features = [
+        Feature("item", "categorical", dtype, pretrained=str(tmp_path / "raw.npz")),
+        Feature("seen", "sequence", dtype, vocabulary="item"),
+    ]
+    cache = encode(as_source(frame), Schema(features, targets=["y"]), tmp_path / "cache", statistics=None)
+    (table,) = model_of(IdFields(cache.layout, 4)).weights
+    known = cache.encoder.vocabularies["item"].lookup(pa.array(values[:2]).dictionary_encode())
+    rows = table.numpy()
+    np.testing.assert_array_equal(rows[known], vectors[:2])
+    assert rows.shape == (5, 4)
+    assert (np.abs(np.delete(rows, known, axis=0)) < 0.5).all()  # noise
 
 
 def test_a_file_of_another_content_is_named(tmp_path: Path) -> None:
