@@ -254,3 +254,18 @@ def frequent(counts: dict[int, int], most: int) -> dict[int, int]:
         least += 1
         counts = {key: count for key, count in counts.items() if count >= least}
     return counts
+
+
+@pytest.mark.parametrize("method", ["ordered", "kfold"])
+def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    monkeypatch.setattr("autorec.data.statistics.BLOCK", 64)
+    ids, labels = log(500, targets=2, unlabelled=0.2)
+    labels *= np.random.default_rng(10).random(labels.shape).astype(np.float32)  # sums that depend on their order
+    given = problem(ids, labels, np.random.default_rng(1).permutation(500), method, real=True)
+    found = []
+    for threads in (1, 8):
+        monkeypatch.setattr("autorec.data.statistics_learning.os.cpu_count", lambda threads=threads: threads)
+        found.append(run(given, [(0,), (1,), (0, 1)], [9, 9]))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    for one, other in zip(found[0][1], found[1][1]):
+        np.testing.assert_array_equal(one.values, other.values)
