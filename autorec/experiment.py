@@ -39,6 +39,7 @@ from autorec.training.validation import check_objective
 
 REFIT = "refit"
 OBJECTIVES = {"ctr": "val_auc", "rating": "val_rmse"}
+_ENCODING_SHARE = 0.3  # of the time left, behind which no pair statistics are begun
 _BASELINE_SHARE = 0.15  # of a time limit, all baselines together
 _REFIT_SHARE = 0.3  # of a time limit, kept for the refit
 
@@ -213,6 +214,7 @@ class Experiment:
             seed=self.config.seed,
             statistics=self.config.statistics,
             progress=self.emit,
+            deadline=None if self.deadline is None else begin + _ENCODING_SHARE * max(self.deadline - begin, 0.0),
         )
         rows = {"train": cache.train.rows, "validation": cache.validation.rows}
         self.emit({"event": "encoded", **rows, "seconds": time.monotonic() - begin})

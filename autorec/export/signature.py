@@ -140,9 +140,6 @@ class ServedModel(tf.Module):
         blank: Any = "" if feature.dtype == "string" else tf.constant(MISSING_INT, tf.int64)
         if feature.separator is not None:
             values = tf.strings.split(values, feature.separator).to_tensor("")
-            if feature.dtype != "string":
-                number = tf.strings.to_number(tf.where(tf.equal(values, ""), "0", values), tf.int64)
-                values = tf.where(tf.equal(values, ""), blank, number)
         ragged = tf.ragged.boolean_mask(values, tf.not_equal(values, blank))
         return self._local(feature, ragged[:, -feature.max_length :].to_tensor(blank))
 
