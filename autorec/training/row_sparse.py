@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -106,6 +107,10 @@ class RowSparse(keras.optimizers.Optimizer):
                 slots[index] = [self._add_slot(variable, slot) for slot in _SLOTS[self.rule]]
         self._slots = slots
         self.inner.build([variable for index, variable in enumerate(variables) if index not in slots])
+        if not tf.distribute.has_strategy():
+            # Keras goes through a merge of replicas also where there is one; of a nested optimizer that keeps each
+            # traced graph for ever.
+            self.inner.__dict__["_backend_update_step"] = partial(_update_each, self.inner)
 
     def _add_slot(self, table: Any, name: str) -> Any:
         if self.rule != "rowwise_adagrad":
@@ -178,6 +183,13 @@ class RowSparse(keras.optimizers.Optimizer):
             "epsilon": self.epsilon,
             "name": self.name,
         }
+
+
+def _update_each(optimizer: Any, grads: Any, variables: Any, learning_rate: Any) -> None:
+    """Updates variables one by one."""
+    for gradient, variable in zip(grads, variables):
+        inside = variable.value if isinstance(variable, keras.Variable) else variable
+        optimizer.update_step(gradient, inside, learning_rate)
 
 
 def is_table(variable: Any) -> bool:
