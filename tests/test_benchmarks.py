@@ -1,0 +1,28 @@
+"""Each benchmark runs, and prints the figures that its targets name."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGETS = tomllib.loads((ROOT / "benchmarks" / "targets.toml").read_text(encoding="utf-8"))
+
+
+def quick(name: str) -> dict[str, float]:
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["demo", "ingest"])
+def test_a_quick_run_prints_every_figure_of_the_targets(name: str) -> None:
+    assert set(TARGETS[name]) <= set(quick(name))
