@@ -143,12 +143,17 @@ class AsFields(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Takes (batch, width) and (batch, fields, dim) tensors; returns (batch, fields, dim)."""
+        fields = self.parts(inputs)
+        return fields[0] if len(fields) == 1 else ops.concatenate(fields, axis=1)
+
+    def parts(self, inputs: Any) -> list[Any]:
+        """Returns each input as (batch, fields, dim): for sums over all fields, which need no copy of them."""
         fields = []
         for x, kernel in zip(as_list(inputs), self.kernels):
             x = x if len(x.shape) == 3 else ops.expand_dims(x, 1)
             x = ops.cast(x, self.compute_dtype)
             fields.append(x if kernel is None else ops.matmul(x, kernel))
-        return fields[0] if len(fields) == 1 else ops.concatenate(fields, axis=1)
+        return fields
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Returns (batch, fields, dim)."""

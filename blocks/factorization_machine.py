@@ -56,12 +56,12 @@ class FactorizationMachine(Block):
 
     def call(self, inputs: Any) -> Any:
         """Takes (batch, width) and (batch, fields, dim) tensors; returns (batch, 1) or (batch, dim) in float32."""
-        fields = self.as_fields(inputs)
-        total = ops.sum(fields, axis=1)  # (batch, dim)
+        parts = self.as_fields.parts(inputs)
+        total = sum(ops.sum(part, axis=1) for part in parts)  # (batch, dim)
         if self.reduce:
-            own = ops.sum(ops.square(fields), axis=(1, 2))
+            own = sum(ops.sum(ops.square(part), axis=(1, 2)) for part in parts)
             return 0.5 * ops.expand_dims(ops.sum(ops.square(total), axis=1) - own, 1)
-        return 0.5 * (ops.square(total) - ops.sum(ops.square(fields), axis=1))
+        return 0.5 * (ops.square(total) - sum(ops.sum(ops.square(part), axis=1) for part in parts))
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Returns (batch, 1) or (batch, dim)."""

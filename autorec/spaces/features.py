@@ -102,10 +102,18 @@ class Features:
         """
         return self._all_fields if statistics or self._raw_fields is None else self._raw_fields
 
+    def field_list(self) -> list[Any]:
+        """Returns what `fields(statistics=True)` joins, for blocks that need no copy of it."""
+        statistics = [] if self.statistics is None else [self._statistics_field]
+        return [*self._raw_list, *statistics]
+
+    @cached_property
+    def _raw_list(self) -> list[Any]:
+        return [part for part in (self.id_fields, self._number_fields) if part is not None]
+
     @cached_property
     def _raw_fields(self) -> Any:
-        parts = [part for part in (self.id_fields, self._number_fields) if part is not None]
-        return self._joined(parts, axis=1) if parts else None
+        return self._joined(self._raw_list, axis=1) if self._raw_list else None
 
     @cached_property
     def _all_fields(self) -> Any:
@@ -136,7 +144,7 @@ class Features:
 
     @cached_property
     def _vector(self) -> Any:
-        raw = [] if self._raw_fields is None else [keras.layers.Flatten()(self._raw_fields)]
+        raw = [keras.layers.Flatten()(part) for part in self._raw_list]
         return self._joined([*raw, *(part for part in (self._dense,) if part is not None)])
 
     def linear(self) -> Any:

@@ -41,7 +41,7 @@ def second_order(features: Features) -> tuple[list[Any], list[Any]]:
 
     For one target they are an offset; several targets weigh them on their own.
     """
-    fields = features.fields(statistics=True)
+    fields = features.field_list()
     if len(features.layout.targets) == 1:
         return [], [FactorizationMachine()(fields)]
     return [FactorizationMachine(reduce=False)(fields)], []
