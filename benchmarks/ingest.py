@@ -157,17 +157,21 @@ def main() -> None:
     cells = Cells("ingest", METHOD, options.quick)
     small, large, runs = (100_000, 400_000, 1) if options.quick else (2_000_000, 8_000_000, 3)
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as name:
-        path, big = Path(name) / "small.parquet", Path(name) / "large.parquet"
-        make(path, small)
-        make(big, large)
+
+        def file(rows: int) -> Path:
+            path = Path(name) / f"{rows}.parquet"
+            if not path.exists():
+                make(path, rows)
+            return path
+
         found: dict[str, list[dict[str, Any]]] = {"ours": [], "pandas": []}
         for run in range(1, runs + 1):
             for kind in found:
                 cell = {"route": kind, "rows": small}
-                found[kind].append(cells.get(cell, 0, lambda kind=kind: route(kind, path), run))
-        peak = cells.get({"route": "ours", "rows": large}, 0, lambda: route("ours", big))
+                found[kind].append(cells.get(cell, 0, lambda kind=kind: route(kind, file(small)), run))
+        peak = cells.get({"route": "ours", "rows": large}, 0, lambda: route("ours", file(large)))
         steps, rounds = (20, 2) if options.quick else (100, 5)
-        speed = cells.get({"train": "deepfm"}, 0, lambda: train(path, steps, rounds))
+        speed = cells.get({"train": "deepfm"}, 0, lambda: train(file(small), steps, rounds))
     ratios = [theirs["seconds"] / mine["seconds"] for mine, theirs in zip(found["ours"], found["pandas"])]
     seconds = statistics.median(row["seconds"] for row in found["ours"])
     figures = {

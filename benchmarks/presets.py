@@ -159,8 +159,8 @@ def run(
 def main() -> None:
     options = arguments(
         __doc__ or "",
-        sets={"default": None, "help": "some sets, separated by commas: only their cells, no record"},
-        models={"default": None, "help": "some models, likewise"},
+        sets={"default": None, "help": "some sets, separated by commas; the record names them"},
+        models={"default": None, "help": "some models, separated by commas: only their cells, no record"},
     )
     need_data()
     cells = Cells("presets", METHOD, options.quick)
@@ -168,8 +168,8 @@ def main() -> None:
     models = options.models.split(",") if options.models else None
     names = options.sets.split(",") if options.sets else list(sets())
     found = {name: run(name, cells, seeds, options.quick, models) for name in names}
-    if not (options.sets or models):
-        finish("presets", figures_of(found), options.quick, seeds=list(seeds))
+    if models is None:
+        finish("presets", figures_of(found), options.quick, seeds=list(seeds), sets=names)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ class Cells:
         key = json.dumps(configuration, sort_keys=True)
         for row in self.rows:
             if row["configuration"] == key and int(row["seed"]) == seed and int(row["run"]) == run:
-                return dict(json.loads(row["figures"]), seconds=float(row["seconds"]))
+                return {"seconds": float(row["seconds"]), **json.loads(row["figures"])}
         return None
 
     def get(
@@ -118,7 +118,7 @@ class Cells:
         }
         self._append(row)
         print(f"{row['configuration']} seed {seed}: {row['figures']} in {row['seconds']} s", flush=True)
-        return dict(figures, seconds=float(row["seconds"]))
+        return {"seconds": float(row["seconds"]), **figures}
 
     def _append(self, row: dict[str, str]) -> None:
         self.rows.append(row)
