@@ -29,7 +29,7 @@ def work(directory: Path) -> None:
             with (directory / "trained.log").open("a") as file:
                 file.write(f"{event['number']}\n")
 
-    recommender = CTRRecommender(directory=directory / "run")
+    recommender = CTRRecommender(space="deepfm", directory=directory / "run")
     recommender.search(
         click_log(rows=ROWS), target="click", searcher="greedy", max_trials=TRIALS, epochs=EPOCHS, progress=listen
     )
