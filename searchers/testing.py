@@ -105,7 +105,7 @@ class SearcherContract:
             reason, events = self._search(Path(folder), space_build=small, evaluate=trial, max_trials=40)
         values = {(e["values"]["a"], e["values"]["b"]) for e in events if e["event"] == "started"}
         assert reason == "exhausted"
-        assert len(values) <= 4
+        assert len(values) == 4
 
     def test_failed_trials_become_rows_and_do_not_end_the_search(self) -> None:
         def trial(job: Job) -> Mapping[str, Any]:

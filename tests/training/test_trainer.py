@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import Any
 
@@ -274,3 +275,14 @@ def test_a_model_of_bare_tensors_trains_as_one_of_dicts() -> None:
 def test_other_recipes_train(options: TrainOptions) -> None:
     history = run(options=options, epochs=2).history
     assert history[1]["loss"] < history[0]["loss"]
+
+
+def test_what_was_traced_is_let_go_with_the_model() -> None:
+    def graphs() -> int:
+        keras.utils.clear_session(free_memory=False)
+        gc.collect()
+        return sum(type(item).__name__ == "FuncGraph" for item in gc.get_objects())
+
+    before = graphs()
+    run(epochs=1)
+    assert graphs() <= before
