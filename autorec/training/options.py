@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autorec.errors import ConfigError, unknown_name
+from autorec.training.strategies import strategy_name
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "adamax", "nadam", "ftrl", "lion")
 TABLE_OPTIMIZERS = ("adam", "adagrad", "rowwise_adagrad", "dense")
@@ -20,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "clip": 0.0,
     "plateau": 0.1,
     "patience": 2,
+    "strategy": None,
 }
 _PREFIX = "train/"
 _RATES = (1e-4, 1e-2)
@@ -45,6 +47,9 @@ class TrainOptions:
             and False or 0 never cuts (default 0.1). The best weights so far are restored with the cut, which is made
             once; behind it, the next plateau ends the training.
         patience: Epochs without a new best that make a plateau, 1 or more (default 2).
+        strategy: Several devices or processes that train one model: a `tf.distribute.MirroredStrategy` or
+            `MultiWorkerMirroredStrategy`, or `"mirrored"` or `"multi_worker"` for one of all devices, made at the first
+            use (default None: one device). An object is kept by its name.
 
     Raises:
         ConfigError: If a value is not allowed.
@@ -60,6 +65,7 @@ class TrainOptions:
     clip: Any = None
     plateau: Any = None
     patience: Any = None
+    strategy: Any = None
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
@@ -69,6 +75,8 @@ class TrainOptions:
             for item in _listed(name, value):
                 if item is not None:
                     check(name, item)
+        if self.strategy is not None:
+            object.__setattr__(self, "strategy", strategy_name(self.strategy))
         if self.table_optimizer == "dense" and self.table_l2 not in (None, 0):
             raise ConfigError("table_l2", "0 or None with table_optimizer='dense'", self.table_l2)
 
