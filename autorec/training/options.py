@@ -13,6 +13,7 @@ from autorec.training.strategies import strategy_name
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "adamax", "nadam", "ftrl", "lion")
 TABLE_OPTIMIZERS = ("adam", "adagrad", "rowwise_adagrad", "dense")
+PRECISIONS = ("float32", "bfloat16", "auto")
 DEFAULTS: dict[str, Any] = {
     "optimizer": "adam",
     "learning_rate": 1e-3,
@@ -22,6 +23,7 @@ DEFAULTS: dict[str, Any] = {
     "plateau": 0.1,
     "patience": 2,
     "strategy": None,
+    "precision": "float32",
 }
 _PREFIX = "train/"
 _RATES = (1e-4, 1e-2)
@@ -50,6 +52,9 @@ class TrainOptions:
         strategy: Several devices or processes that train one model: a `tf.distribute.MirroredStrategy` or
             `MultiWorkerMirroredStrategy`, or `"mirrored"` or `"multi_worker"` for one of all devices, made at the first
             use (default None: one device). An object is kept by its name.
+        precision: Of the arithmetic (default `"float32"`). `"bfloat16"` computes in it under Keras's policy
+            `mixed_bfloat16`; weights, tables, first-order terms and logits stay float32. `"auto"` times both once a
+            run and takes bfloat16 where it is faster. One for all trials of a run: it is not searched.
 
     Raises:
         ConfigError: If a value is not allowed.
@@ -66,6 +71,7 @@ class TrainOptions:
     plateau: Any = None
     patience: Any = None
     strategy: Any = None
+    precision: Any = None
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
@@ -77,6 +83,8 @@ class TrainOptions:
                     check(name, item)
         if self.strategy is not None:
             object.__setattr__(self, "strategy", strategy_name(self.strategy))
+        if self.precision is not None and self.precision not in PRECISIONS:
+            raise unknown_name("precision", self.precision, PRECISIONS)
         if self.table_optimizer == "dense" and self.table_l2 not in (None, 0):
             raise ConfigError("table_l2", "0 or None with table_optimizer='dense'", self.table_l2)
 
