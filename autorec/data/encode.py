@@ -7,14 +7,15 @@ known, the ids on disk are rewritten to local ids in place, and the statistics c
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from autorec.data import columns
 from autorec.data.cache import FORMAT, META, Cache, open_part
@@ -80,7 +81,7 @@ def encode(
     check_schema(schema)
     mask = None if validation is not None else assign(source, schema, split, fraction, seed)
     try:
-        with new_folder(directory) as folder:
+        with _system_memory(), new_folder(directory) as folder:
             with closing(FirstPass(schema, folder)) as first:
                 report = progress or (lambda event: None)
                 for rows in first.read(source, mask):
@@ -97,6 +98,20 @@ def encode(
             raise DataError("the disk is full; encoding needs about 8 bytes for each value", file=directory) from error
         raise
     return Cache.open(directory)
+
+
+@contextmanager
+def _system_memory() -> Iterator[None]:
+    """Lets Arrow allocate from the system: its own pool takes, and clears, huge pages that a stream never fills.
+
+    That cost .7 s of 2M rows.
+    """
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -140,8 +141,9 @@ class Encoder:
             "pairs": len(self.pairs),
             "latest": self.latest,
         }
-        for i, vocabulary in enumerate(self.vocabularies.values()):
-            vocabulary.save(folder / f"vocabulary_{i}.parquet")
+        with ThreadPoolExecutor() as pool:
+            files = (folder / f"vocabulary_{i}.parquet" for i in range(len(self.vocabularies)))
+            list(pool.map(Vocabulary.save, self.vocabularies.values(), files))
         for name, tables in (("statistics", self.statistics), ("pairs", self.pairs)):
             for i, table in enumerate(tables):
                 table.save(folder / f"{name}_{i}.npz")

@@ -22,6 +22,8 @@ from autorec.data.source import BLOCK, Source
 from autorec.data.vocabulary import Counts
 from autorec.errors import DataError
 
+_STRETCH = 2048
+
 
 @dataclass
 class _Rows:
@@ -167,9 +169,9 @@ class FirstPass:
     def _append(self, rows: _Rows) -> None:
         arrays: dict[str, Any] = {f"list_{i}": values for i, values in enumerate(rows.lists)}
         if rows.ids:
-            arrays["ids"] = np.stack(rows.ids, 1, dtype=np.int32)
+            arrays["ids"] = _side_by_side(rows.ids, np.int32)
         if rows.numbers:
-            arrays["numbers"] = np.stack(rows.numbers, 1, dtype=np.float64)
+            arrays["numbers"] = _side_by_side(rows.numbers, np.float64)
             self.sample.add(arrays["numbers"], rows.train)
         for name, chosen in (("train", rows.train), ("validation", rows.held)):
             if len(chosen):
@@ -179,6 +181,16 @@ class FirstPass:
                     None if rows.weights is None else rows.weights[chosen],
                     None if rows.users is None else rows.users[chosen],
                 )
+
+
+def _side_by_side(columns: list[np.ndarray], dtype: Any) -> np.ndarray:
+    """Returns columns as (rows, columns), in stretches of rows that stay in the processor's cache."""
+    found = np.empty((len(columns[0]), len(columns)), dtype)
+    for start in range(0, len(found), _STRETCH):
+        rows = slice(start, start + _STRETCH)
+        for i, column in enumerate(columns):
+            found[rows, i] = column[rows]
+    return found
 
 
 def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -214,4 +226,4 @@ def _provisional_times(micros: np.ndarray) -> list[np.ndarray]:
 def _rows_of(array: Any, rows: np.ndarray, total: int) -> Any:
     if len(rows) == total:
         return array
-    return array.rows(rows) if isinstance(array, Lists) else np.take(array, rows, axis=0)
+    return array.rows(rows) if isinstance(array, Lists) else np.take(array, rows, axis=0, mode="clip")

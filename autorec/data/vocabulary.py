@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +13,6 @@ import pyarrow as pa
 from autorec.data.columns import text_keys
 
 MISSING, UNKNOWN, RESERVED = 0, 1, 2
-UNCOUNTED = -1
 
 
 class Vocabulary:
@@ -28,7 +28,10 @@ class Vocabulary:
     def __init__(self, values: pl.Series, dtype: str) -> None:
         self.values = values
         self.dtype = dtype
-        self._enum = pl.Enum(values)
+
+    @cached_property
+    def _enum(self) -> pl.Enum:
+        return pl.Enum(self.values)
 
     @property
     def size(self) -> int:
@@ -65,10 +68,10 @@ class Counts:
         # The mapping from text to code lives as long as some series of this type does.
         self._alive = pl.Series(["\0"], dtype=self._categories)
         self._counts = np.zeros(1024, np.int64)
-        self._first = np.full(1024, UNCOUNTED, np.int64)  # the counted row in which each value came first
-        self._first[0] = 0
+        self._first = np.zeros(1024, np.int64)  # the counted row in which each value came first
+        self._uncounted = np.ones(1024, bool)
+        self._uncounted[0] = False
         self._counted = 0
-        self._found = 1
         self._size = 1
         self._last: tuple[pa.Array, np.ndarray] | None = None
 
@@ -94,17 +97,17 @@ class Counts:
         if self._size > len(self._counts):
             more = max(self._size, 2 * len(self._counts)) - len(self._counts)
             self._counts = np.pad(self._counts, (0, more))
-            self._first = np.pad(self._first, (0, more), constant_values=UNCOUNTED)
-        if self._found < self._size:
+            self._first = np.pad(self._first, (0, more))
+            self._uncounted = np.pad(self._uncounted, (0, more), constant_values=True)
+        if self._uncounted[: self._size].any():
             self._note_first(codes)
         np.add.at(self._counts, codes, 1)
         self._counted += len(codes)
 
     def _note_first(self, codes: np.ndarray) -> None:
-        fresh = np.flatnonzero(np.take(self._first, codes, mode="clip") == UNCOUNTED)[::-1]
-        if len(fresh):
-            self._first[codes[fresh]] = self._counted + fresh  # of several rows of a value the first is written last
-            self._found = int(np.count_nonzero(self._first != UNCOUNTED))
+        fresh = np.flatnonzero(np.take(self._uncounted, codes, mode="clip"))[::-1]
+        self._first[codes[fresh]] = self._counted + fresh  # of several rows of a value the first is written last
+        self._uncounted[codes[fresh]] = False
 
     def finish(self, dtype: str, min_count: int, max_size: int | None) -> tuple[Vocabulary, np.ndarray]:
         """Returns the vocabulary and the local id of each provisional code.

@@ -7,15 +7,20 @@ from typing import Any
 
 import tensorflow as tf
 
+from autorec.training import xla
+
 # Seconds of one call: long enough that the call costs nothing beside it, short enough to end near a deadline.
 _CALL = 0.1
+# Seconds before a deadline in which compiling no longer pays, or might even end too late.
+_COMPILING = 10.0
 
 
 class Stepper:
     """The train function of a compiled Keras model, as `fit` calls it.
 
     Keras's own runs a fixed number of steps in a call and reads the batches through optionals. This one runs as many as
-    fit into a tenth of a second, and an epoch to its exact end. The model's `train_step` is what a step is.
+    fit into a tenth of a second, and an epoch to its exact end. The model's `train_step` is what a step is. Where that
+    pays, see `autorec.training.xla`, a long training goes on with a step compiled by XLA.
 
     Args:
         model: Compiled Keras model.
@@ -23,10 +28,19 @@ class Stepper:
         limit: Most steps of a call of `fit`: 1 where callbacks want to see every batch.
         deadline: `time.monotonic()` at which to stop, or None.
         validation_steps: Size of a validation in steps' rows, 0 for none: time for it is left before the deadline.
+        batch_size: Rows of a full batch, for XLA; None goes without.
+        total: Steps of the whole training, for XLA.
     """
 
     def __init__(
-        self, model: Any, steps: int, limit: int, deadline: float | None = None, validation_steps: float = 0.0
+        self,
+        model: Any,
+        steps: int,
+        limit: int,
+        deadline: float | None = None,
+        validation_steps: float = 0.0,
+        batch_size: int | None = None,
+        total: int = 0,
     ) -> None:
         self.model = model
         self.steps = steps
@@ -38,13 +52,18 @@ class Stepper:
         self.in_epoch = 0
         self.seconds_a_step: float | None = None
         self.not_finite: int | None = None
-        self._run = _loop(model)
+        self._run = _loop(model, model.train_step)
+        self._warm = False
+        self._batch_size = batch_size
+        self._may_compile = batch_size is not None and limit > 1 and xla.pays(model, batch_size, total)
 
     def __call__(self, iterator: Any) -> dict[str, Any]:
         """Runs the next steps of the epoch; returns the running means of loss and metrics."""
         left = min(self.limit, self.steps - self.in_epoch)
         logs: dict[str, Any] = {}
         while left and (not logs or not self.late()):
+            if self._may_compile and self.done >= xla.AFTER:
+                self._compile(iterator)
             count = min(left, self._affordable())
             logs = self._timed(iterator, count)
             left -= count
@@ -76,13 +95,22 @@ class Stepper:
             seconds = min(seconds, self.deadline - self._reserve() - time.monotonic())
         return max(1, int(seconds / self.seconds_a_step))
 
+    def _compile(self, iterator: Any) -> None:
+        self._may_compile = False
+        if self.deadline is not None and time.monotonic() + _COMPILING >= self.deadline:
+            return
+        step = xla.compiled_step(self.model, self._batch_size, iterator.element_spec)
+        if step is not None:
+            self._run, self._warm = _loop(self.model, step), False
+
     def _timed(self, iterator: Any, count: int) -> dict[str, Any]:
         begin = time.perf_counter()
         logs, finite = self._run(iterator, tf.constant(count))
         finite = int(finite)
         seconds = (time.perf_counter() - begin) / max(finite, 1)
-        if self.done:  # the first call traced the function
+        if self._warm:  # the first call traced the function
             self.seconds_a_step = seconds if self.seconds_a_step is None else 0.5 * (seconds + self.seconds_a_step)
+        self._warm = True
         self.done += count
         self.in_epoch += count
         if finite < count:
@@ -90,7 +118,7 @@ class Stepper:
         return dict(logs)
 
 
-def _loop(model: Any) -> Any:
+def _loop(model: Any, train_step: Any) -> Any:
     """Returns a compiled function of an iterator and a number of steps; it ends with the first loss that is not finite.
 
     It gives the running means and the number of steps with a finite loss.
@@ -98,7 +126,7 @@ def _loop(model: Any) -> Any:
 
     def step(iterator: Any) -> Any:
         # The running mean of an epoch stays NaN, so that one look at its end would do; a look a step tells which.
-        outputs = model.distribute_strategy.run(model.train_step, args=(iterator.get_next(),))
+        outputs = model.distribute_strategy.run(train_step, args=(iterator.get_next(),))
         return tf.math.is_finite(tf.cast(outputs["loss"], tf.float32))
 
     @tf.function(autograph=False, reduce_retracing=True)

@@ -6,13 +6,15 @@ import gc
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from autorec.data.cache import Part
-from autorec.data.dataset import batches
+from autorec.data.dataset import batches, fits_in_memory
 from autorec.data.layout import Layout
 from autorec.errors import ConfigError
 from autorec.training.callbacks import TimeLimit
+from autorec.training.distribution import DistributedStepper, distributed_fit
 from autorec.training.losses import losses
 from autorec.training.optimizers import make_optimizer
 from autorec.training.options import TrainOptions
@@ -21,6 +23,7 @@ from autorec.training.recipe import Recipe
 from autorec.training.sizes import default_batch_size, default_epochs
 from autorec.training.stepper import Stepper
 from autorec.training.validation import check_objective, default_objective, validate
+from autorec.training.workers import Workers, get_workers
 
 __all__ = ["TrainResult", "default_batch_size", "default_epochs", "train"]
 
@@ -71,12 +74,13 @@ def train(
     rows depends on `seed` alone; first weights and dropout on `keras.utils.set_random_seed` before the model is built.
 
     Args:
-        model: Functional Keras model on groups of columns, with an output for each target.
+        model: Functional Keras model on groups of columns, with an output for each target; for a strategy of the
+            options built under `with options.scope():`.
         parts: Training rows, taken as one behind the other.
         validation: Validation rows; None trains exactly `epochs` epochs.
         layout: Columns of the rows.
         options: How to train; None takes the defaults.
-        batch_size: Rows of a step; None chooses by the number of rows.
+        batch_size: Rows of a step, on all replicas of a strategy together; None chooses by the number of rows.
         epochs: Most epochs; None chooses by the number of rows.
         seed: Seed of the rows' order.
         callbacks: Keras callbacks.
@@ -98,23 +102,36 @@ def train(
     """
     begin = time.monotonic()
     options = (options or TrainOptions()).resolved()
+    workers = get_workers(options.strategy)
     rows = sum(part.rows for part in parts)
-    batch_size = default_batch_size(rows) if batch_size is None else batch_size
+    batch_size = workers.round_up(default_batch_size(rows)) if batch_size is None else batch_size
     if rates is not None:
         epochs = len(rates)
     epochs = default_epochs(rows) if epochs is None else epochs
     objective = default_objective(layout) if objective is None else objective
     _check(rows, batch_size, epochs)
+    _check_workers(model, workers, batch_size)
     if validation is not None:
         check_objective(objective, layout, validation.users is not None)
     steps = -(-rows // batch_size)
-    _compile(model, layout, options)
+    with workers.scope():
+        _compile(model, layout, options)
     validation_steps = 0.0 if validation is None else validation.rows / batch_size
     limit = _steps_a_call(callbacks, steps)
-    stepper = Stepper(model, steps, limit, _deadline(callbacks, deadline), validation_steps)
-    judge = None if validation is None else lambda: validate(model, validation, layout)
+    ends = _deadline(callbacks, deadline)
+    stepper: Stepper
+    if workers.strategy is None:
+        stepper = Stepper(model, steps, limit, ends, validation_steps, batch_size, epochs * steps)
+    else:
+        stepper = DistributedStepper(model, workers, rows, batch_size, limit, ends, validation_steps)
+    judge = None if validation is None else lambda: _judge(model, validation, layout, workers)
     recipe = Recipe(options, stepper, judge, objective, rates)
-    _fit(model, _dataset(model, parts, layout, batch_size, seed, epochs), stepper, [recipe, *callbacks], epochs)
+    resident = workers.from_chief(fits_in_memory(parts, input_groups(model)))
+    dataset = partial(_dataset, model, parts, layout, batch_size, seed, epochs, resident)
+    if isinstance(stepper, DistributedStepper):
+        distributed_fit(model, dataset, stepper, [recipe, *callbacks], epochs)
+    else:
+        _fit(model, dataset(), stepper, [recipe, *callbacks], epochs)
     return TrainResult(
         metrics=recipe.metrics,
         history=recipe.history,
@@ -134,6 +151,20 @@ def _check(rows: int, batch_size: int, epochs: int) -> None:
             raise ConfigError(name, "a whole number of 1 or more", value)
 
 
+def _check_workers(model: Any, workers: Workers, batch_size: int) -> None:
+    workers.check_batch_size(batch_size)
+    if workers.strategy is not None and model.distribute_strategy is not workers.strategy:
+        raise ConfigError(
+            "model", "built within the scope of the strategy", model.name, "Build it under `with options.scope():`."
+        )
+
+
+def _judge(model: Any, validation: Part, layout: Layout, workers: Workers) -> dict[str, float]:
+    """Returns the metrics that the chief finds: its arithmetic decides for all workers."""
+    found = validate(model, validation, layout) if workers.chief else None
+    return dict(workers.from_chief(found))
+
+
 def _compile(model: Any, layout: Layout, options: TrainOptions) -> None:
     by_target: Any = losses(layout.targets)
     if not isinstance(model.output, dict):
@@ -144,9 +175,30 @@ def _compile(model: Any, layout: Layout, options: TrainOptions) -> None:
     model.optimizer.build(model.trainable_variables)
 
 
-def _dataset(model: Any, parts: Sequence[Part], layout: Layout, batch_size: int, seed: int, epochs: int) -> Any:
+def _dataset(
+    model: Any,
+    parts: Sequence[Part],
+    layout: Layout,
+    batch_size: int,
+    seed: int,
+    epochs: int,
+    resident: bool,
+    shares: range = range(1),
+    of: int = 1,
+) -> Any:
     targets = [target.name for target in layout.targets]
-    dataset = batches(parts, input_groups(model), targets, batch_size, shuffle=True, seed=seed, epochs=epochs)
+    dataset = batches(
+        parts,
+        input_groups(model),
+        targets,
+        batch_size,
+        shuffle=True,
+        seed=seed,
+        epochs=epochs,
+        shares=shares,
+        of=of,
+        resident=resident,
+    )
     if not (isinstance(model.input, dict) and isinstance(model.output, dict)):
         dataset = dataset.map(
             lambda x, y, *w: (arrange(model, x), y if isinstance(model.output, dict) else y[targets[0]], *w)
