@@ -27,6 +27,9 @@ def batches(
     seed: int = 0,
     epochs: int = 1,
     rows: int | None = None,
+    shares: range = range(1),
+    of: int = 1,
+    resident: bool | None = None,
 ) -> tf.data.Dataset:
     """Returns a dataset of `(x, y)` or `(x, y, w)`.
 
@@ -43,8 +46,14 @@ def batches(
         seed: Seed of the orders.
         epochs: Number of epochs.
         rows: Use only this many of the parts' rows, evenly spread; None uses all.
+        shares: Which shares of each batch to read: one dataset element each, in turn. The batches of all shares are
+            those of a dataset without shares.
+        of: Number of shares of a batch; sizes differ by a row at most. A batch of fewer rows than shares goes to each
+            of them whole, so that a mean over all shares is always the batch's mean.
+        resident: Whether the rows fit into memory, which tells how they are shuffled; None asks `fits_in_memory`.
     """
-    reader = _Reader(parts, groups, batch_size, shuffle, seed, rows)
+    resident = fits_in_memory(parts, groups) if resident is None else resident
+    reader = _Reader(parts, groups, batch_size, shuffle, seed, rows, resident, _Shares(shares, of))
     signature, weighted = reader.signature(len(targets)), reader.weighted
     # TensorFlow keeps the function of a `numpy_function` for ever: it may not keep the rows too.
     reference = weakref.ref(reader)
@@ -64,16 +73,50 @@ def batches(
         y = {name: labels[:, i : i + 1] for i, name in enumerate(targets)}
         return (x, y, arrays[-1]) if weighted else (x, y)
 
-    numbers = tf.data.Dataset.range(epochs * reader.steps)
+    numbers = tf.data.Dataset.range(epochs * reader.steps * len(shares))
     numbers.reader = reader  # lives as long as a dataset made from these numbers
     return numbers.map(lambda index: arrange(*load(index))).prefetch(4)
 
 
+def fits_in_memory(parts: Sequence[Part], groups: Sequence[str]) -> bool:
+    """Returns whether some groups of all rows can stay in memory."""
+    size = sum(part.rows * part.row_bytes(groups) for part in parts)
+    return size < psutil.virtual_memory().available // 2
+
+
+class _Shares:
+    """The shares of a batch that are read here.
+
+    Args:
+        numbers: Their numbers.
+        of: Number of shares of a batch.
+    """
+
+    def __init__(self, numbers: range, of: int) -> None:
+        self.numbers = numbers
+        self.of = of
+
+    def span(self, share: int, start: int, stop: int) -> slice:
+        """Returns the rows of the share at a position of `numbers` among a batch's rows."""
+        rows, number = stop - start, self.numbers[share]
+        if rows < self.of:
+            return slice(start, stop)
+        return slice(start + rows * number // self.of, start + rows * (number + 1) // self.of)
+
+
 class _Reader:
-    """Reads batch number `i` of a run through several epochs."""
+    """Reads batch number `i` of a run through several epochs, or the shares of it."""
 
     def __init__(
-        self, parts: Sequence[Part], groups: Sequence[str], batch_size: int, shuffle: bool, seed: int, rows: int | None
+        self,
+        parts: Sequence[Part],
+        groups: Sequence[str],
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+        rows: int | None,
+        resident: bool,
+        shares: _Shares,
     ) -> None:
         self.parts = list(parts)
         self.groups = list(groups)
@@ -87,8 +130,8 @@ class _Reader:
             self.subset = np.linspace(0, self.starts[-1] - 1, rows).astype(np.int64)
         self.rows = int(self.starts[-1]) if self.subset is None else len(self.subset)
         self.steps = -(-self.rows // batch_size)
-        size = sum(part.rows * part.row_bytes(groups) for part in parts)
-        self.resident = size < psutil.virtual_memory().available // 2
+        self.resident = resident
+        self.shares = shares
         self._epoch = -1
         self._order = np.zeros(0, np.int64)
 
@@ -105,8 +148,9 @@ class _Reader:
         return specs
 
     def batch(self, index: Any) -> list[np.ndarray]:
-        epoch, step = divmod(int(index), self.steps)
-        span = slice(step * self.batch_size, min((step + 1) * self.batch_size, self.rows))
+        number, share = divmod(int(index), len(self.shares.numbers))
+        epoch, step = divmod(number, self.steps)
+        span = self.shares.span(share, step * self.batch_size, min((step + 1) * self.batch_size, self.rows))
         if not self.shuffle and self.subset is None:
             rows: Any = span
         else:

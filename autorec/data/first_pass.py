@@ -58,6 +58,7 @@ class FirstPass:
         self.times: list[np.ndarray] = []
         self.pool = ThreadPoolExecutor(os.cpu_count() or 1)
         self._groups = Counts()
+        self._buffers: dict[str, np.ndarray] = {}
         for feature in schema:
             if feature.kind in ("categorical", "bag", "sequence"):
                 self.counts.setdefault(table_of(feature), Counts())
@@ -169,28 +170,43 @@ class FirstPass:
     def _append(self, rows: _Rows) -> None:
         arrays: dict[str, Any] = {f"list_{i}": values for i, values in enumerate(rows.lists)}
         if rows.ids:
-            arrays["ids"] = _side_by_side(rows.ids, np.int32)
+            arrays["ids"] = _side_by_side(rows.ids, self._buffer("ids", rows.ids, np.int32))
         if rows.numbers:
-            arrays["numbers"] = _side_by_side(rows.numbers, np.float64)
+            arrays["numbers"] = _side_by_side(rows.numbers, self._buffer("numbers", rows.numbers, np.float64))
             self.sample.add(arrays["numbers"], rows.train)
         for name, chosen in (("train", rows.train), ("validation", rows.held)):
             if len(chosen):
                 self.writers[name].append(
-                    {group: _rows_of(array, chosen, len(rows.labels)) for group, array in arrays.items()},
+                    {group: self._rows_of(group, array, chosen) for group, array in arrays.items()},
                     rows.labels[chosen],
                     None if rows.weights is None else rows.weights[chosen],
                     None if rows.users is None else rows.users[chosen],
                 )
 
+    def _rows_of(self, group: str, array: Any, rows: np.ndarray) -> Any:
+        if isinstance(array, Lists):
+            return array.rows(rows)
+        if len(rows) == len(array):
+            return array
+        out = self._buffers[f"{group} chosen"][: len(rows)]
+        return np.take(array, rows, axis=0, out=out, mode="clip")
 
-def _side_by_side(columns: list[np.ndarray], dtype: Any) -> np.ndarray:
-    """Returns columns as (rows, columns), in stretches of rows that stay in the processor's cache."""
-    found = np.empty((len(columns[0]), len(columns)), dtype)
-    for start in range(0, len(found), _STRETCH):
+    def _buffer(self, group: str, columns: list[np.ndarray], dtype: Any) -> np.ndarray:
+        """Returns an array for a batch, the same each time: fresh memory costs more than what is done with it."""
+        rows = len(columns[0])
+        if len(self._buffers.get(group, ())) < rows:
+            self._buffers[group] = np.empty((rows, len(columns)), dtype)
+            self._buffers[f"{group} chosen"] = np.empty((rows, len(columns)), dtype)
+        return self._buffers[group][:rows]
+
+
+def _side_by_side(columns: list[np.ndarray], out: np.ndarray) -> np.ndarray:
+    """Puts columns side by side into (rows, columns), in stretches of rows that stay in the processor's cache."""
+    for start in range(0, len(out), _STRETCH):
         rows = slice(start, start + _STRETCH)
         for i, column in enumerate(columns):
-            found[rows, i] = column[rows]
-    return found
+            out[rows, i] = column[rows]
+    return out
 
 
 def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -221,9 +237,3 @@ def _provisional_times(micros: np.ndarray) -> list[np.ndarray]:
     found = list(columns.time_numbers(micros, 0).T)
     found[0] = np.where(micros == columns.MISSING_INT, np.nan, micros.astype(np.float64))
     return found
-
-
-def _rows_of(array: Any, rows: np.ndarray, total: int) -> Any:
-    if len(rows) == total:
-        return array
-    return array.rows(rows) if isinstance(array, Lists) else np.take(array, rows, axis=0, mode="clip")

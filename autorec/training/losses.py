@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from autorec.data.layout import TargetColumn
@@ -14,7 +15,9 @@ from autorec.data.layout import TargetColumn
 class _MaskedLoss(keras.losses.Loss):
     """Mean over the labelled rows of `weight * loss(label, prediction)`.
 
-    Rows whose label is NaN count neither in the sum nor in the number of rows, and give no gradient.
+    Rows whose label is NaN count neither in the sum nor in the number of rows, and give no gradient. On a replica of a
+    strategy it is the sum over the replica's rows by the number of labelled rows on all of them: the replicas' losses
+    add up to the mean of the whole batch, however the rows are shared out.
     """
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -25,9 +28,17 @@ class _MaskedLoss(keras.losses.Loss):
         losses = self.call(ops.where(known, y_true, 0.0), y_pred)
         mask = ops.cast(known, "float32")
         if sample_weight is None:
-            return ops.sum(losses * mask) / ops.maximum(ops.sum(mask), 1.0)
+            return ops.sum(losses * mask) / ops.maximum(_on_all_replicas(ops.sum(mask)), 1.0)
         weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1)) * mask
-        return ops.sum(losses * weight) / ops.maximum(ops.sum(mask), 1.0)
+        return ops.sum(losses * weight) / ops.maximum(_on_all_replicas(ops.sum(mask)), 1.0)
+
+
+def _on_all_replicas(number: Any) -> Any:
+    """Returns the sum of a number over the replicas that run this step."""
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return number
+    return replica.all_reduce(tf.distribute.ReduceOp.SUM, number)
 
 
 @keras.saving.register_keras_serializable(package="autorec")

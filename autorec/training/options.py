@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,6 +123,12 @@ class TrainOptions:
             values["table_l2"] = 0.0
         values["plateau"] = DEFAULTS["plateau"] if values["plateau"] is True else float(values["plateau"])
         return TrainOptions(**values)
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Returns the context within which a model is built that is trained with these options."""
+        from autorec.training.workers import get_workers
+
+        return get_workers(self.strategy).scope()
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the options as plain JSON values."""

@@ -87,7 +87,9 @@ class Workers:
         """
         if batch_size % self.replicas:
             raise ConfigError(
-                "batch_size", f"a multiple of the {self.replicas} replicas of {type(self.strategy).__name__}", batch_size
+                "batch_size",
+                f"a multiple of the {self.replicas} replicas of {type(self.strategy).__name__}",
+                batch_size,
             )
 
     def round_up(self, batch_size: int) -> int:
