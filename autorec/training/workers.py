@@ -21,7 +21,7 @@ class Workers:
     """The workers (processes) and replicas (devices) of a strategy; without one, this process alone.
 
     Every worker runs the same program. Sums over the replicas are equal on all of them bit for bit, and so are the
-    weights. What depends on a clock or on the machine is decided by the first worker, the chief, and sent to the others.
+    weights. What depends on a clock or a machine is decided by the first worker, the chief, and sent to the others.
 
     Args:
         strategy: A `tf.distribute` strategy, or None.

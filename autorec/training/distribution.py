@@ -1,0 +1,193 @@
+"""Training over the replicas of a strategy: one loop for several devices and several processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from autorec.training.stepper import Stepper
+from autorec.training.workers import Workers
+
+
+class DistributedStepper(Stepper):
+    """Runs the steps of a model on all replicas; every worker makes the same number of them.
+
+    A step is the model's `train_step` on each replica's share of the batch. Losses are shares of the batch's mean that
+    add up over the replicas (see `autorec.training.losses`), and so do the gradients: a step changes the weights as it
+    would on one device with the whole batch.
+
+    Args:
+        model: Keras model, built and compiled under the strategy of `workers`.
+        workers: Those that train together.
+        rows: Rows of an epoch.
+        batch_size: Rows of a batch, all shares together.
+        limit: Most steps of a call.
+        deadline: `time.monotonic()` at which to stop, or None; the chief's counts.
+        validation_steps: As in `Stepper`.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        workers: Workers,
+        rows: int,
+        batch_size: int,
+        limit: int,
+        deadline: float | None = None,
+        validation_steps: float = 0.0,
+    ) -> None:
+        super().__init__(model, -(-rows // batch_size), limit, deadline, validation_steps)
+        self.workers = workers
+        self._rows = rows
+        self._rows_a_batch = batch_size
+        self._names: list[str] = []
+        self._sums: Any = 0.0  # over the epoch so far
+        self._seen = 0  # rows
+        self._step = _step(model, workers.strategy, self._names)
+        self._run = self._steps
+
+    def late(self) -> bool:
+        """Returns whether the next step would end too late by the chief's clock."""
+        return bool(self.workers.from_chief(super().late()))
+
+    def _affordable(self) -> int:
+        return int(self.workers.from_chief(super()._affordable()))
+
+    def _steps(self, iterator: Any, count: Any) -> tuple[dict[str, float], int]:
+        """Does what the compiled loop of `Stepper` does, a step a call.
+
+        Within one call TensorFlow takes gathered gradients of one size only: those of tables differ in the last batch
+        of an epoch, and in every batch where there are lists.
+        """
+        if not self.in_epoch:
+            self._sums, self._seen = 0.0, 0
+        for step in range(self.in_epoch, self.in_epoch + int(count)):
+            values = self._step(iterator).numpy().astype("float64")
+            if not math.isfinite(values[self._names.index("loss")]):
+                return self._means() | {"loss": math.nan}, step - self.in_epoch
+            rows = min(self._rows - step * self._rows_a_batch, self._rows_a_batch)
+            self._sums, self._seen = self._sums + rows * values, self._seen + rows
+        return self._means(), int(count)
+
+    def _means(self) -> dict[str, float]:
+        """Returns the means over the epoch's rows so far."""
+        return dict(zip(self._names, (self._sums / self._seen).tolist())) if self._seen else {}
+
+
+def _step(model: Any, strategy: Any, names: list[str]) -> Any:
+    """Returns a compiled function of an iterator that makes a step and gives the batch's loss and metrics.
+
+    Args:
+        model: Compiled Keras model.
+        strategy: Its strategy.
+        names: Receives the names of what the function gives.
+    """
+
+    def on_replica(data: Any) -> Any:
+        model.reset_metrics()  # so that they are those of the step
+        logs = model.train_step(data)
+        names[:] = sorted(logs)
+        values = tf.stack([tf.cast(logs[name], tf.float32) for name in names])
+        # Keras multiplies each loss by the number of replicas, so that shares add up to as many times the loss.
+        replica = tf.distribute.get_replica_context()
+        return replica.all_reduce(tf.distribute.ReduceOp.SUM, values) / replica.num_replicas_in_sync
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def step(iterator: Any) -> Any:
+        values = strategy.run(on_replica, args=(iterator.get_next(),))
+        return strategy.experimental_local_results(values)[0]
+
+    return step
+
+
+def distributed_fit(
+    model: Any,
+    dataset: Callable[[range, int], Any],
+    stepper: DistributedStepper,
+    callbacks: Sequence[Any],
+    epochs: int,
+) -> None:
+    """Does under a strategy what Keras's `fit` does, which fails where there are several workers.
+
+    Args:
+        model: Built and compiled within the strategy's scope.
+        dataset: Returns an endless dataset of some shares of each batch, given their numbers and the number of all.
+        stepper: Runs the steps.
+        callbacks: Keras callbacks; each worker calls its own.
+        epochs: Number of epochs.
+    """
+    callbacks = keras.callbacks.CallbackList(
+        list(callbacks), add_history=True, epochs=epochs, steps=stepper.steps, verbose=0, model=model
+    )
+    kept: list[Any] = []
+    model.stop_training = False
+    with _gradients_summed_first(model.optimizer):
+        _epochs(model, _iterator(stepper.workers, dataset, kept), stepper, callbacks, epochs)
+
+
+def _iterator(workers: Workers, dataset: Callable[[range, int], Any], kept: list[Any]) -> Any:
+    """Returns the batches of the strategy: a share for each replica of this worker; `kept` keeps their rows alive."""
+
+    def local(context: Any) -> Any:
+        count = context.num_replicas_in_sync // context.num_input_pipelines
+        start = context.input_pipeline_id * count
+        kept.append(dataset(range(start, start + count), context.num_replicas_in_sync))
+        return kept[-1]
+
+    return iter(workers.strategy.distribute_datasets_from_function(local))
+
+
+def _epochs(model: Any, iterator: Any, stepper: DistributedStepper, callbacks: Any, epochs: int) -> None:
+    logs: dict[str, Any] = {}
+    callbacks.on_train_begin()
+    for epoch in range(epochs):
+        callbacks.on_epoch_begin(epoch)
+        logs = _epoch(model, iterator, stepper, callbacks)
+        callbacks.on_epoch_end(epoch, logs)
+        if _stops(model, stepper.workers):
+            break
+    model.optimizer.finalize_variable_values(model.trainable_weights)
+    callbacks.on_train_end(logs)
+
+
+def _epoch(model: Any, iterator: Any, stepper: DistributedStepper, callbacks: Any) -> dict[str, Any]:
+    logs: dict[str, Any] = {}
+    while stepper.in_epoch < stepper.steps:
+        callbacks.on_train_batch_begin(stepper.in_epoch)
+        logs = stepper(iterator)
+        callbacks.on_train_batch_end(stepper.in_epoch - 1, logs)
+        if _stops(model, stepper.workers):
+            break
+    return logs
+
+
+def _stops(model: Any, workers: Workers) -> bool:
+    """Returns whether the chief's callbacks end the training."""
+    model.stop_training = bool(workers.from_chief(model.stop_training))
+    return model.stop_training
+
+
+@contextmanager
+def _gradients_summed_first(optimizer: Any) -> Iterator[None]:
+    """Sums gradients over the replicas before an optimizer sees them; Keras clips each replica's own, then sums."""
+    add, apply = optimizer._all_reduce_sum_gradients, optimizer.apply
+
+    def summed(gradients: Any, variables: Any = None) -> Any:
+        pairs = add(list(zip(gradients, optimizer._trainable_variables if variables is None else variables)))
+        return apply([gradient for gradient, _ in pairs], variables)
+
+    both = [optimizer, *([optimizer.inner] if hasattr(optimizer, "inner") else [])]
+    optimizer.__dict__["apply"] = summed
+    for each in both:
+        each.__dict__["_all_reduce_sum_gradients"] = list
+    try:
+        yield
+    finally:
+        del optimizer.__dict__["apply"]
+        for each in both:
+            del each.__dict__["_all_reduce_sum_gradients"]
