@@ -48,8 +48,8 @@ def batches(
         rows: Use only this many of the parts' rows, evenly spread; None uses all.
         shares: Which shares of each batch to read: one dataset element each, in turn. The batches of all shares are
             those of a dataset without shares.
-        of: Number of shares of a batch; sizes differ by a row at most. A batch of fewer rows than shares goes to each
-            of them whole, so that a mean over all shares is always the batch's mean.
+        of: Number of shares of a batch; their sizes differ by a row at most. A share without rows, of a small last
+            batch, gets one whose labels are NaN.
         resident: Whether the rows fit into memory, which tells how they are shuffled; None asks `fits_in_memory`.
     """
     resident = fits_in_memory(parts, groups) if resident is None else resident
@@ -99,8 +99,6 @@ class _Shares:
     def span(self, share: int, start: int, stop: int) -> slice:
         """Returns the rows of the share at a position of `numbers` among a batch's rows."""
         rows, number = stop - start, self.numbers[share]
-        if rows < self.of:
-            return slice(start, stop)
         return slice(start + rows * number // self.of, start + rows * (number + 1) // self.of)
 
 
@@ -150,15 +148,25 @@ class _Reader:
     def batch(self, index: Any) -> list[np.ndarray]:
         number, share = divmod(int(index), len(self.shares.numbers))
         epoch, step = divmod(number, self.steps)
-        span = self.shares.span(share, step * self.batch_size, min((step + 1) * self.batch_size, self.rows))
+        start = step * self.batch_size
+        span = self.shares.span(share, start, min(start + self.batch_size, self.rows))
+        if span.start == span.stop:
+            return self._unlabelled(self._rows(epoch, slice(start, start + 1)))
+        return self._take(self._rows(epoch, span))
+
+    def _rows(self, epoch: int, span: slice) -> Any:
+        """Returns the numbers of the rows at some places of an epoch's order."""
         if not self.shuffle and self.subset is None:
-            rows: Any = span
-        else:
-            if epoch != self._epoch:
-                self._order = self._new_order(epoch)
-                self._epoch = epoch
-            rows = self._order[span]
-        return self._take(rows)
+            return span
+        if epoch != self._epoch:
+            self._order = self._new_order(epoch)
+            self._epoch = epoch
+        return self._order[span]
+
+    def _unlabelled(self, rows: Any) -> list[np.ndarray]:
+        arrays = self._take(rows)
+        arrays[len(self.groups)] = np.full_like(arrays[len(self.groups)], np.nan)
+        return arrays
 
     def _new_order(self, epoch: int) -> np.ndarray:
         order = np.arange(self.rows)
