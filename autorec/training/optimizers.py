@@ -23,7 +23,8 @@ def make_optimizer(options: TrainOptions) -> Any:
     inner = _inner(options)
     if options.table_optimizer == "dense":
         return inner
-    return RowSparse(inner, rule=options.table_optimizer, table_l2=options.table_l2)
+    lazy = {"table_l2": options.table_l2, "table_decay": options.table_decay}
+    return RowSparse(inner, rule=options.table_optimizer, **lazy)
 
 
 def _inner(options: TrainOptions) -> Any:

@@ -20,12 +20,15 @@ DEFAULTS: dict[str, Any] = {
     "learning_rate": 1e-3,
     "table_optimizer": "adam",
     "table_l2": 1e-5,
+    "table_decay": 0.0,
     "clip": 0.0,
     "plateau": 0.1,
     "patience": 2,
     "strategy": None,
     "precision": "float32",
 }
+# What only a rule of the tables' own can do.
+_LAZY = ("table_l2", "table_decay")
 _PREFIX = "train/"
 _RATES = (1e-4, 1e-2)
 _TABLE_L2 = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
@@ -45,6 +48,8 @@ class TrainOptions:
         table_optimizer: Of the embedding tables (default `"adam"`). `"adam"`, `"adagrad"` and `"rowwise_adagrad"`
             touch only the rows of the batch, see `RowSparse`; `"dense"` leaves the tables to `optimizer`.
         table_l2: Weight of the lazy L2 on the rows of the batch, 0 or more (default 1e-5, searched).
+        table_decay: Weight of the lazy decoupled weight decay of the rows of the batch, 0 or more (default 0). A Keras
+            optimizer's own `weight_decay` acts on the dense part alone, as long as the tables have a rule of theirs.
         clip: Largest global norm of the dense part's gradient, 0 for no clipping (default 0).
         plateau: Factor of the learning rate where the validation objective no longer improves, in (0, 1); True is 0.1
             and False or 0 never cuts (default 0.1). The best weights so far are restored with the cut, which is made
@@ -68,6 +73,7 @@ class TrainOptions:
     learning_rate: Any = None
     table_optimizer: Any = None
     table_l2: Any = None
+    table_decay: Any = None
     clip: Any = None
     plateau: Any = None
     patience: Any = None
@@ -86,8 +92,9 @@ class TrainOptions:
             object.__setattr__(self, "strategy", strategy_name(self.strategy))
         if self.precision is not None and self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, PRECISIONS)
-        if self.table_optimizer == "dense" and self.table_l2 not in (None, 0):
-            raise ConfigError("table_l2", "0 or None with table_optimizer='dense'", self.table_l2)
+        for name in _LAZY:
+            if self.table_optimizer == "dense" and getattr(self, name) not in (None, 0):
+                raise ConfigError(name, "0 or None with table_optimizer='dense'", getattr(self, name))
 
     def tune(self, hp: Any) -> TrainOptions:
         """Returns the options with all that is open drawn from `hp` as `train/<field>`, the rest at its default.
@@ -107,7 +114,7 @@ class TrainOptions:
         if self.table_l2 is None and self.table_optimizer != "dense":
             drawn["table_l2"] = hp.Choice(_PREFIX + "table_l2", list(_TABLE_L2), default=DEFAULTS["table_l2"])
         if drawn.get("table_optimizer") == "dense":
-            drawn["table_l2"] = 0.0
+            drawn |= dict.fromkeys(_LAZY, 0.0)
         return dataclasses.replace(self, **drawn).resolved()
 
     def resolved(self) -> TrainOptions:
@@ -120,7 +127,7 @@ class TrainOptions:
         if self.learning_rate is None and not isinstance(values["optimizer"], str):
             values["learning_rate"] = None
         if values["table_optimizer"] == "dense":
-            values["table_l2"] = 0.0
+            values |= dict.fromkeys(_LAZY, 0.0)
         values["plateau"] = DEFAULTS["plateau"] if values["plateau"] is True else float(values["plateau"])
         return TrainOptions(**values)
 
@@ -204,6 +211,7 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "learning_rate": _number("a number above 0", lambda v: v > 0),
     "table_optimizer": _check_table_optimizer,
     "table_l2": _number("a number of 0 or more", lambda v: v >= 0),
+    "table_decay": _number("a number of 0 or more", lambda v: v >= 0),
     "clip": _number("a number of 0 or more", lambda v: v >= 0),
     "plateau": _number("True, False or a factor from 0 to below 1", lambda v: v is True or 0 <= v < 1, boolean=True),
     "patience": _number("a whole number of 1 or more", lambda v: v >= 1 and v == int(v)),

@@ -28,31 +28,37 @@ class RowSparse(keras.optimizers.Optimizer):
     - `adam` (lazy Adam): `m += (1 - b1)(g - m)`, `v += (1 - b2)(g^2 - v)`,
       `row -= rate sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + epsilon)`, `t` counting all steps;
     - `adagrad`: `a += g^2`, `row -= rate g / (sqrt(a) + epsilon)`, element by element;
-    - `rowwise_adagrad`: the same with one `a` a row, which adds the mean of `g^2` over the row.
+    - `rowwise_adagrad`: the same with one `a` a row, which adds the mean of `g^2` over the row;
 
-    Other rows and their moments stay as they are, so that a row that is in every batch moves as under the usual rule
-    and a rare one does not drift on between its batches. Tables are the variables that
-    `autorec.blocks.tables.add_table` made; there may be none. The learning rate is that of `optimizer`, a schedule
-    too; clipping and weight decay set on `optimizer` act on the dense part alone. Not for `jit_compile=True`.
+    and, under each rule, by `-rate table_decay row` as the row was. Other rows and their moments stay as they are, so
+    that a row that is in every batch moves as under the usual rule and a rare one does not drift on between its
+    batches. Tables are the variables that `autorec.blocks.tables.add_table` made; there may be none. The learning rate
+    is that of `optimizer`, a schedule too; clipping and weight decay set on `optimizer` act on the dense part alone. A
+    gradient that arrives dense, as an embeddings regularizer makes it, touches the rows in which it is not 0. A large
+    table is not for `jit_compile=True`, which Keras's default, `"auto"`, is on a GPU.
 
     Args:
         optimizer: Of the dense part: a Keras optimizer or its name.
         rule: Of the tables: `"adam"`, `"adagrad"` or `"rowwise_adagrad"`.
         table_l2: Weight of the lazy L2, 0 or more: `table_l2 / 2` times the squared norm of each of the batch's rows
             is added to the loss, once a batch.
+        table_decay: Lazy decoupled weight decay, 0 or more: the rows of the batch shrink by `rate table_decay` of
+            themselves, once a batch and past the moments.
         table_scale: Positive factor of the tables' learning rate; None is 1 for `adam` and 10 for the others.
         beta_1: Decay `b1` of the first moment, in [0, 1).
         beta_2: Decay `b2` of the second moment, in [0, 1).
         epsilon: Positive number beside the root.
 
     Raises:
-        ConfigError: If a value is not allowed, or `optimizer` averages weights, accumulates gradients or scales losses.
+        ConfigError: If a value is not allowed, or `optimizer` is not Keras's, averages weights, accumulates gradients
+            or scales losses; in the first step, if XLA is to compile that of a large table.
 
     Example:
         >>> model.compile(optimizer=RowSparse("adam", table_l2=1e-6), loss=loss, jit_compile=False)
 
     Source: Duchi, Hazan, Singer, Adaptive Subgradient Methods, JMLR 2011; Kingma, Ba, Adam, ICLR 2015; row-wise
-    Adagrad as in Naumov et al., Deep Learning Recommendation Model, 2019.
+    Adagrad as in Naumov et al., Deep Learning Recommendation Model, 2019; Loshchilov, Hutter, Decoupled Weight Decay
+    Regularization, ICLR 2019.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class RowSparse(keras.optimizers.Optimizer):
         optimizer: Any = "adam",
         rule: str = "adam",
         table_l2: float = 0.0,
+        table_decay: float = 0.0,
         table_scale: float | None = None,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
@@ -68,14 +75,15 @@ class RowSparse(keras.optimizers.Optimizer):
     ) -> None:
         if rule not in RULES:
             raise unknown_name("rule", rule, RULES)
-        if table_l2 < 0:
-            raise ConfigError("table_l2", "a number of 0 or more", table_l2)
-        inner = keras.optimizers.get(optimizer)
-        _check_inner(inner)
+        for argument, value in (("table_l2", table_l2), ("table_decay", table_decay)):
+            if not value >= 0:
+                raise ConfigError(argument, "a number of 0 or more", value)
+        inner = _inner(optimizer)
         super().__init__(learning_rate=lambda: inner.learning_rate, name=name)
         self.inner = inner
         self.rule = rule
         self.table_l2 = float(table_l2)
+        self.table_decay = float(table_decay)
         self.table_scale = _SCALES[rule] if table_scale is None else float(table_scale)
         self.beta_1 = float(beta_1)
         self.beta_2 = float(beta_2)
@@ -132,32 +140,32 @@ class RowSparse(keras.optimizers.Optimizer):
         """Updates a table's rows in the batch."""
         slots = [slot.value for slot in self._slots[self._get_variable_index(variable)]]
         rows = touched_rows(variable, gradient)
+        old = rows.read(variable)
         summed = rows.gradient
         if self.table_l2:
-            summed += self.table_l2 * rows.read(variable)
+            summed += self.table_l2 * old
         rate = tf.cast(learning_rate, variable.dtype) * self.table_scale
         rule = self._adam if self.rule == "adam" else self._adagrad
-        step, rate = rule(rows, summed, slots, rate)
-        rows.add(variable, step, -rate)
+        step, factor = rule(rows, summed, slots)
+        if self.table_decay:
+            step += self.table_decay / factor * old
+        rows.add(variable, old, step, -rate * factor)
 
-    def _adam(self, rows: SparseRows | DenseRows, gradient: Any, slots: list[Any], rate: Any) -> tuple[Any, Any]:
+    def _adam(self, rows: SparseRows | DenseRows, gradient: Any, slots: list[Any]) -> tuple[Any, Any]:
         moments = []
         for slot, target, decay in zip(slots, (gradient, tf.square(gradient)), (self.beta_1, self.beta_2)):
             old = rows.read(slot)
-            change = target - old
-            rows.add(slot, change, 1.0 - decay)
-            moments.append(old + change * (1.0 - decay))
-        count = tf.cast(self.iterations.value + 1, rate.dtype)
-        rate = rate * tf.sqrt(1.0 - self.beta_2**count) / (1.0 - self.beta_1**count)
-        return moments[0] / (tf.sqrt(moments[1]) + self.epsilon), rate
+            moments.append(rows.add(slot, old, target - old, 1.0 - decay))
+        count = tf.cast(self.iterations.value + 1, gradient.dtype)
+        factor = tf.sqrt(1.0 - self.beta_2**count) / (1.0 - self.beta_1**count)
+        return moments[0] / (tf.sqrt(moments[1]) + self.epsilon), factor
 
-    def _adagrad(self, rows: SparseRows | DenseRows, gradient: Any, slots: list[Any], rate: Any) -> tuple[Any, Any]:
+    def _adagrad(self, rows: SparseRows | DenseRows, gradient: Any, slots: list[Any]) -> tuple[Any, Any]:
         square = tf.square(gradient)
         if self.rule == "rowwise_adagrad":
             square = tf.reduce_mean(square, axis=1, keepdims=True)
-        accumulated = rows.read(slots[0]) + square
-        rows.add(slots[0], square, 1.0)
-        return gradient / (tf.sqrt(accumulated) + self.epsilon), rate
+        accumulated = rows.add(slots[0], rows.read(slots[0]), square, 1.0)
+        return gradient / (tf.sqrt(accumulated) + self.epsilon), 1.0
 
     def save_own_variables(self, store: Any) -> None:
         """Saves the tables' part; Keras saves the inner optimizer beside it."""
@@ -177,6 +185,7 @@ class RowSparse(keras.optimizers.Optimizer):
             "optimizer": keras.optimizers.serialize(self.inner),
             "rule": self.rule,
             "table_l2": self.table_l2,
+            "table_decay": self.table_decay,
             "table_scale": self.table_scale,
             "beta_1": self.beta_1,
             "beta_2": self.beta_2,
@@ -197,9 +206,15 @@ def is_table(variable: Any) -> bool:
     return bool(getattr(variable, "is_table", False))
 
 
-def _check_inner(optimizer: Any) -> None:
-    if isinstance(optimizer, (RowSparse, keras.optimizers.LossScaleOptimizer)):
-        raise ConfigError("optimizer", "an optimizer that wraps no other", type(optimizer).__name__)
+def _inner(optimizer: Any) -> Any:
+    """Returns the Keras optimizer of the dense part."""
+    try:
+        inner = keras.optimizers.get(optimizer)
+    except (ValueError, TypeError) as error:
+        raise ConfigError("optimizer", "a name or a keras.optimizers.Optimizer", optimizer) from error
+    if isinstance(inner, (RowSparse, keras.optimizers.LossScaleOptimizer)):
+        raise ConfigError("optimizer", "an optimizer that wraps no other", type(inner).__name__)
     for name in ("use_ema", "gradient_accumulation_steps", "loss_scale_factor"):
-        if getattr(optimizer, name):
-            raise ConfigError(f"optimizer.{name}", "left out where tables have a rule of their own", optimizer.name)
+        if getattr(inner, name):
+            raise ConfigError(f"optimizer.{name}", "left out where tables have a rule of their own", inner.name)
+    return inner

@@ -24,6 +24,7 @@ from autorec.training.options import DEFAULTS, TrainOptions
         ("learning_rate", float("nan")),
         ("table_optimizer", "lazy"),
         ("table_l2", -1e-6),
+        ("table_decay", -0.1),
         ("clip", True),
         ("plateau", 1.0),
         ("patience", 0),
@@ -86,6 +87,16 @@ def test_dense_tables_have_no_lazy_l2() -> None:
     assert list(hp.values) == ["train/learning_rate"]
     with pytest.raises(ConfigError, match="table_l2"):
         TrainOptions(table_optimizer="dense", table_l2=1e-6)
+
+
+def test_dense_tables_have_no_lazy_decay() -> None:
+    hp = kt.HyperParameters()
+    hp.values["train/table_optimizer"] = "dense"
+    options = TrainOptions(table_optimizer=("adam", "dense"), table_decay=0.1)
+    assert options.tune(hp).table_decay == 0.0
+    assert options.resolved().table_decay == 0.1
+    with pytest.raises(ConfigError, match="table_decay"):
+        TrainOptions(table_optimizer="dense", table_decay=0.1)
 
 
 def test_plateau_true_is_the_tenfold_cut() -> None:
