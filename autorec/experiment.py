@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import shutil
+import tempfile
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +38,7 @@ from autorec.training.metrics import direction as known_direction
 from autorec.training.options import TrainOptions
 from autorec.training.trainer import default_batch_size, default_epochs
 from autorec.training.validation import check_objective
+from autorec.training.workers import Workers, get_workers
 
 REFIT = "refit"
 OBJECTIVES = {"ctr": "val_auc", "rating": "val_rmse"}
@@ -70,6 +73,7 @@ class Experiment:
     emit: Emit
     deadline: float | None
     begin: float = field(default_factory=time.monotonic)
+    workers: Workers = field(init=False)
 
     def prepare(
         self, data: Any, y: Any, *, schema: Schema | str | Path | None, validation: Any, arguments: Mapping[str, Any]
@@ -87,6 +91,8 @@ class Experiment:
             ConfigError: If an argument cannot be used or does not fit the run in the directory.
             DataError: If the data cannot be used.
         """
+        # First of all: several processes find each other before TensorFlow computes anything.
+        self.workers = get_workers(self.options.strategy)
         self.model_space = as_space(self.space)
         self.objective = get_objective(arguments["objective"] or OBJECTIVES[self.task])
         _check_direction(self.objective)
@@ -103,9 +109,12 @@ class Experiment:
             seed=self.config.seed,
             epochs=self.config.epochs,
         )
+        if self.config.batch_size is not None:
+            self.workers.check_batch_size(self.config.batch_size)
         self._check_data()
-        check_foreign(self.directory)
-        self.run = Run(self.directory)
+        self.place = self._place()
+        check_foreign(self.place)
+        self.run = Run(self.place)
         try:
             identify(self.run, self.config, self.schema, self.source, self.validation)
         except BaseException:
@@ -125,6 +134,7 @@ class Experiment:
             self.cache = self._encoded()
             self.trainer = self._trainer()
             self._check_encoded()
+            self.trainer.settle_precision()
             self._baselines()
             reason = self._trials()
             if self.config.refit:
@@ -198,12 +208,18 @@ class Experiment:
     # The steps
 
     def _encoded(self) -> Cache:
-        folder = self.directory / CACHE
+        cache = self._own_encoded()
+        self.workers.check_equal("data", (self.place / CACHE / META).read_text(encoding="utf-8"))
+        return cache
+
+    def _own_encoded(self) -> Cache:
+        folder = self.place / CACHE
         if (folder / META).exists():
             return Cache.open(folder)
-        for rest in self.directory.glob(f".{CACHE}.*"):
+        for rest in self.place.glob(f".{CACHE}.*"):
             shutil.rmtree(rest, ignore_errors=True)
         begin = time.monotonic()
+        timed = self.deadline is not None and self.workers.count == 1  # clocks differ, the columns may not
         cache = encode(
             self.source,
             self.schema,
@@ -214,7 +230,7 @@ class Experiment:
             seed=self.config.seed,
             statistics=self.config.statistics,
             progress=self.emit,
-            deadline=None if self.deadline is None else begin + _ENCODING_SHARE * max(self.deadline - begin, 0.0),
+            deadline=begin + _ENCODING_SHARE * max(self.deadline - begin, 0.0) if timed else None,
         )
         rows = {"train": cache.train.rows, "validation": cache.validation.rows}
         self.emit({"event": "encoded", **rows, "seconds": time.monotonic() - begin})
@@ -288,10 +304,11 @@ class Experiment:
             space=self.model_space,
             options=self.options,
             objective=self.objective.name,
-            batch_size=self.config.batch_size or default_batch_size(rows),
+            batch_size=self.config.batch_size or self.workers.round_up(default_batch_size(rows)),
             epochs=self.config.epochs or default_epochs(rows),
             callbacks=self.callbacks,
             emit=self.emit,
+            workers=self.workers,
         )
 
     def _trials(self) -> str:

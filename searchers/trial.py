@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gc
 import time
@@ -20,7 +21,9 @@ from autorec.run import Run
 from autorec.searchers.runner import Job
 from autorec.spaces.space import build
 from autorec.training.options import TrainOptions
+from autorec.training.precision import settle, time_steps, using_precision
 from autorec.training.trainer import train
+from autorec.training.workers import Workers
 
 MODEL = "model.keras"
 
@@ -43,6 +46,7 @@ class TrialTrainer:
         epochs: Most epochs; a searcher may allow fewer.
         callbacks: Keras callbacks.
         emit: Receives an event `epoch` at the start of each.
+        workers: Those that train each model together. The chief's trainer sends each job to the others' `follow`.
 
     Raises:
         ConfigError: If a callback cannot be copied.
@@ -59,6 +63,7 @@ class TrialTrainer:
     epochs: int
     callbacks: Sequence[keras.callbacks.Callback] = ()
     emit: Callable[[dict[str, Any]], None] | None = None
+    workers: Workers = field(default_factory=Workers)
     # Made before any training, so that a callback that changes during a trial starts each one as it was given.
     _originals: list[Any] = field(default_factory=list)
 
@@ -69,7 +74,21 @@ class TrialTrainer:
         """Declares the hyperparameters of the recipe and of the space; the model is thrown away."""
         try:
             self.options.tune(hp)
-            build(self.space, hp, self.layout)
+            with using_precision(self.options.precision):
+                build(self.space, hp, self.layout)
+        finally:
+            clear()
+
+    def settle_precision(self) -> None:
+        """Settles the precision of all trials; `auto` is timed on the space's default model, once a run."""
+        self.options = settle(self.options, self.run, self._time_both, self.emit or _silent)
+
+    def _time_both(self) -> dict[str, float]:
+        def make(layout: Layout) -> Any:
+            return build(self.space, kt.HyperParameters(), layout)
+
+        try:
+            return time_steps(make, self.train, self.layout, self.batch_size, self.options)
         finally:
             clear()
 
@@ -78,10 +97,28 @@ class TrialTrainer:
         unknown = sorted(set(job.fidelity) - {"epochs"})
         if unknown:
             raise TrialFailed(f"a trial's fidelity can be its epochs, got {unknown}")
+        limits = {"number": job.number, "epochs": job.epochs, "fidelity": job.fidelity}
+        self.workers.from_chief({"values": job.hp.values, "seed": job.seed, **limits})
         try:
             return self._train(job)
         finally:
             clear()
+
+    def follow(self) -> None:
+        """Trains what the chief trains, until it calls `release`; writes nothing."""
+        while (order := self.workers.from_chief(None)) is not None:
+            # What goes wrong here goes wrong at the chief's, who writes it down.
+            with contextlib.suppress(Exception):
+                if "course" in order:
+                    self._refit(order, None)
+                else:
+                    values, seed = order.pop("values"), order.pop("seed")
+                    self._train(Job(hp=_hyperparameters(values), seed=seed, deadline=None, **order))
+            clear()
+
+    def release(self) -> None:
+        """Ends `follow` of the other workers."""
+        self.workers.from_chief(None)
 
     def _train(self, job: Job) -> dict[str, Any]:
         model, options = self._build(job.hp, job.seed)
@@ -99,8 +136,9 @@ class TrialTrainer:
             objective=self.objective,
         )
         cut = job.deadline is not None and time.monotonic() >= job.deadline
-        with new_folder(self.run.trial_directory(job.number)) as folder:
-            without_optimizer(model).save(folder / MODEL)
+        if self.workers.chief:
+            with new_folder(self.run.trial_directory(job.number)) as folder:
+                without_optimizer(model).save(folder / MODEL)
         return {
             "metrics": result.metrics,
             "history": result.history,
@@ -115,7 +153,8 @@ class TrialTrainer:
     def _build(self, hp: Any, seed: int) -> tuple[Any, TrainOptions]:
         keras.utils.set_random_seed(seed)
         options = self.options.tune(hp)
-        return build(self.space, hp, self.layout), options
+        with using_precision(self.options.precision), self.workers.scope():
+            return build(self.space, hp, self.layout), options
 
     def refit(self, row: Mapping[str, Any], deadline: float | None = None) -> Any:
         """Trains a finished trial once more, on training and validation rows, by the epochs that made its best weights.
@@ -130,9 +169,11 @@ class TrialTrainer:
         Raises:
             TrialFailed: If the deadline or a loss that is not finite ends it early.
         """
-        hp = kt.HyperParameters()
-        hp.values = dict(row["values"])
-        model, options = self._build(hp, row["seed"])
+        self.workers.from_chief({key: row[key] for key in ("values", "seed", "course")})
+        return self._refit(row, deadline)
+
+    def _refit(self, row: Mapping[str, Any], deadline: float | None) -> Any:
+        model, options = self._build(_hyperparameters(row["values"]), row["seed"])
         result = train(
             model,
             [self.train, self.validation],
@@ -159,6 +200,17 @@ class TrialTrainer:
             emit({"event": "epoch", "number": job.number, "epoch": epoch + 1, "remaining": remaining})
 
         return [keras.callbacks.LambdaCallback(on_epoch_begin=begin)]
+
+
+def _silent(event: dict[str, Any]) -> None:
+    """Takes messages that nobody wants."""
+
+
+def _hyperparameters(values: Mapping[str, Any]) -> Any:
+    """Returns hyperparameters that have some values before a build asks for them."""
+    hp = kt.HyperParameters()
+    hp.values = dict(values)
+    return hp
 
 
 def copy_callbacks(callbacks: Sequence[Any]) -> list[Any]:

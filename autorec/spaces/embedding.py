@@ -70,6 +70,7 @@ class IdFields:
         cap: Most ids of a table; rarer ones share the row of unknown values. None keeps all.
         pooling: `mean`, `sum` or `max` over a list's values.
         columns: Names of the id columns to read; None reads them all, and the lists.
+        dtype: Precision of the fields; None takes that of Keras's policy.
 
     Attributes:
         names: The fields' column names: ids, then lists, in the order of the layout.
@@ -85,12 +86,14 @@ class IdFields:
         cap: int | None = None,
         pooling: str = "mean",
         columns: Sequence[str] | None = None,
+        dtype: str | None = None,
     ) -> None:
         self.layout = layout
         self.dim = dim
         self.extra = extra
         self.cap = cap
         self.pooling = pooling
+        self.dtype = dtype
         self.names = [column.name for column in layout.ids if columns is None or column.name in columns]
         self.names += [item.name for item in layout.lists] if columns is None else []
         self._found: list[str] = []
@@ -111,9 +114,9 @@ class IdFields:
         """
         parts = self._lookup(self._common, self.dim + self.extra, read) if self._common else []
         for table in self._own:
-            project = keras.layers.Dense(self.dim + self.extra, use_bias=False)
+            project = keras.layers.Dense(self.dim + self.extra, use_bias=False, dtype=self.dtype)
             parts += [project(part) for part in self._lookup([table], table.width or self.dim, read)]
-        fields = parts[0] if len(parts) == 1 else keras.layers.Concatenate(axis=1)(parts)
+        fields = parts[0] if len(parts) == 1 else keras.layers.Concatenate(axis=1, dtype=self.dtype)(parts)
         if self._found == self.names:
             return fields
         return keras.ops.take(fields, [self._found.index(name) for name in self.names], axis=1)
@@ -131,13 +134,15 @@ class IdFields:
             lists=[number for number, _ in lists],
             caps=None if self.cap is None else [self.cap] * len(tables),
             initial=self._initial(tables),
+            dtype=self.dtype,
         )
         bags = [read(item.group) for _, item in lists]
         found = layer([*self._ids(positions, read), *bags] if bags or not positions else self._ids(positions, read)[0])
         found = list(found) if isinstance(found, (list, tuple)) else [found]
         fields = found[:1] if positions else []
         for values, ids in zip(found[len(fields) :], bags):
-            fields.append(keras.layers.Reshape((1, width))(Pooling(mode=self.pooling)([values, ids])))
+            pooled = Pooling(mode=self.pooling, dtype=self.dtype)([values, ids])
+            fields.append(keras.layers.Reshape((1, width), dtype=self.dtype)(pooled))
         self._found += [*(self.layout.ids[position].name for position in positions), *(item.name for _, item in lists)]
         return fields
 

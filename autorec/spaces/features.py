@@ -35,6 +35,9 @@ class Features:
     - *dense* (batch, width): transformed numbers, then the standardised statistics;
     - *linear* (batch, targets): `sum_i w_i + w . dense`, the first-order term of a logit.
 
+    Under any policy *dense* and *linear* are float32, and so are fields that come out of one table with the weights of
+    *linear*; blocks cast what they read.
+
     Args:
         layout: Columns of the encoded rows.
         hp: A `keras_tuner.HyperParameters`.
@@ -136,7 +139,7 @@ class Features:
     @cached_property
     def _dense(self) -> Any:
         parts = [part for part in (self.numbers, self.statistics) if part is not None]
-        return self._joined(parts) if parts else None
+        return self._joined(parts, dtype="float32") if parts else None
 
     def vector(self) -> Any:
         """Returns all there is as one vector, (batch, fields * dim + width)."""
@@ -153,15 +156,16 @@ class Features:
         if self._weights is not None:
             parts.append(keras.ops.sum(self._weights, axis=1))
         if self._dense is not None:
-            weights = keras.layers.Dense(len(self.layout.targets), use_bias=False, kernel_initializer="zeros")
+            count = len(self.layout.targets)
+            weights = keras.layers.Dense(count, use_bias=False, kernel_initializer="zeros", dtype="float32")
             parts.append(weights(self._dense))
-        return self._joined(parts) if len(parts) < 2 else keras.layers.Add()(parts)
+        return self._joined(parts) if len(parts) < 2 else keras.layers.Add(dtype="float32")(parts)
 
-    def _joined(self, parts: list[Any], axis: int = -1) -> Any:
+    def _joined(self, parts: list[Any], axis: int = -1, dtype: str | None = None) -> Any:
         if not parts:
             received = {"groups": self.layout.groups, **self._fixed}
             raise ConfigError("layout", "one with columns that this space reads", received)
-        return parts[0] if len(parts) == 1 else keras.layers.Concatenate(axis=axis)(parts)
+        return parts[0] if len(parts) == 1 else keras.layers.Concatenate(axis=axis, dtype=dtype)(parts)
 
     @cached_property
     def numbers(self) -> Any:
@@ -176,7 +180,7 @@ class Features:
     def statistics(self) -> Any:
         """Standardised statistics of single columns and of pairs, (batch, width), or None."""
         parts = [self._standardised(group) for group in ("statistics", "pairs") if self._reads(group)]
-        return keras.layers.Concatenate()(parts) if len(parts) == 2 else parts[0] if parts else None
+        return self._joined(parts, dtype="float32") if parts else None
 
     def _reads(self, group: str) -> bool:
         if not getattr(self.layout, group) or self._columns is not None:
@@ -190,7 +194,7 @@ class Features:
     def _standardised(self, group: str) -> Any:
         columns = getattr(self.layout, group)
         layer = keras.layers.Normalization(
-            mean=[column.mean for column in columns], variance=[column.std**2 for column in columns]
+            mean=[column.mean for column in columns], variance=[column.std**2 for column in columns], dtype="float32"
         )
         return layer(self.input(group))
 
@@ -217,13 +221,13 @@ class Features:
         """First-order weights of ids and lists, (batch, columns, targets)."""
         if self._first_order:
             return None if self._found is None else self._found[1]
-        return self.look_up(len(self.layout.targets), own_widths=False)
+        return self.look_up(len(self.layout.targets), own_widths=False, dtype="float32")
 
     @cached_property
     def _found(self) -> Any:
         """Fields and first-order weights, out of the same rows of one table."""
         extra = len(self.layout.targets) if self._first_order else 0
-        rows = self.look_up(self.dim, extra=extra)
+        rows = self.look_up(self.dim, extra=extra, dtype="float32" if extra else None)
         if rows is None or not extra:
             return None if rows is None else (rows, None)
         return keras.ops.split(rows, [self.dim], axis=-1)

@@ -34,6 +34,8 @@ class Result:
 
 
 class Options:
+    precision = None
+
     def tune(self, hp: Any) -> str:
         hp.Float("train/learning_rate", 0.0, 1.0)
         return "tuned"
