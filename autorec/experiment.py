@@ -112,7 +112,7 @@ class Experiment:
         if self.config.batch_size is not None:
             self.workers.check_batch_size(self.config.batch_size)
         self._check_data()
-        self.place = self._place()
+        self.place = self._own_directory()
         check_foreign(self.place)
         self.run = Run(self.place)
         try:
@@ -135,11 +135,21 @@ class Experiment:
             self.trainer = self._trainer()
             self._check_encoded()
             self.trainer.settle_precision()
+            if self.workers.chief:
+                self._decide()
+            else:
+                self.trainer.follow()
+
+    def _decide(self) -> None:
+        """Does what only the chief of several workers does, while they train its trials with it."""
+        try:
             self._baselines()
             reason = self._trials()
             if self.config.refit:
                 self._refit()
-            self._finish(reason)
+        finally:
+            self.trainer.release()
+        self._finish(reason)
 
     # What was asked for
 
@@ -193,6 +203,15 @@ class Experiment:
 
     # The run
 
+    def _own_directory(self) -> Path:
+        """Returns the run directory: a temporary one on a worker that is not the chief, which also says nothing."""
+        if self.workers.chief:
+            return self.directory
+        self.emit = lambda event: None
+        folder = tempfile.mkdtemp(prefix="autorec-worker-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder) / "run"
+
     def _say_where(self) -> None:
         if not self.run.events("search"):
             self._say(f"run directory {self.directory}")
@@ -219,7 +238,9 @@ class Experiment:
         for rest in self.place.glob(f".{CACHE}.*"):
             shutil.rmtree(rest, ignore_errors=True)
         begin = time.monotonic()
-        timed = self.deadline is not None and self.workers.count == 1  # clocks differ, the columns may not
+        deadline = None
+        if self.deadline is not None and self.workers.count == 1:  # clocks differ between workers, columns may not
+            deadline = begin + _ENCODING_SHARE * max(self.deadline - begin, 0.0)
         cache = encode(
             self.source,
             self.schema,
@@ -230,7 +251,7 @@ class Experiment:
             seed=self.config.seed,
             statistics=self.config.statistics,
             progress=self.emit,
-            deadline=begin + _ENCODING_SHARE * max(self.deadline - begin, 0.0) if timed else None,
+            deadline=deadline,
         )
         rows = {"train": cache.train.rows, "validation": cache.validation.rows}
         self.emit({"event": "encoded", **rows, "seconds": time.monotonic() - begin})

@@ -34,8 +34,7 @@ class Workers:
     def __init__(self, strategy: Any = None) -> None:
         self.strategy = strategy
         self.replicas = 1 if strategy is None else int(strategy.num_replicas_in_sync)
-        task = _task(strategy)
-        self.count, self.index = task
+        self.count, self.index = _task(strategy)
         self._sum: Any = None if self.count == 1 else _sum(strategy)
 
     @property
@@ -107,7 +106,7 @@ _workers = cache(Workers)  # one of each strategy: its sum is compiled once
 
 def _task(strategy: Any) -> tuple[int, int]:
     """Returns the number of workers and which of them this process is; 0 is the chief."""
-    resolver = getattr(strategy, "cluster_resolver", None)
+    resolver: Any = getattr(strategy, "cluster_resolver", None)
     tasks = {} if resolver is None else resolver.cluster_spec().as_dict()
     workers = [(kind, index) for kind in ("chief", "worker") for index in range(len(tasks.get(kind, ())))]
     if len(workers) < 2:
