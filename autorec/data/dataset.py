@@ -78,6 +78,24 @@ def batches(
     return numbers.map(lambda index: arrange(*load(index))).prefetch(4)
 
 
+def shuffled_batch(
+    parts: Sequence[Part], groups: Sequence[str], batch_size: int, number: int, *, seed: int, resident: bool
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Returns some groups and the labels of one batch of a shuffled dataset.
+
+    Args:
+        parts: As in `batches`.
+        groups: Groups to read.
+        batch_size: As in `batches`.
+        number: Number of the batch, from 0 and through all epochs.
+        seed: As in `batches`.
+        resident: As in `batches`.
+    """
+    reader = _Reader(parts, groups, batch_size, True, seed, None, resident, _Shares(range(1), 1))
+    arrays = reader.batch(number)
+    return dict(zip(groups, arrays)), arrays[len(groups)]
+
+
 def fits_in_memory(parts: Sequence[Part], groups: Sequence[str]) -> bool:
     """Returns whether some groups of all rows can stay in memory."""
     size = sum(part.rows * part.row_bytes(groups) for part in parts)

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from autorec.errors import TrialFailed
+from autorec.training.good_weights import GoodWeights
 from autorec.training.metrics import direction
 from autorec.training.options import TrainOptions
 from autorec.training.stepper import Stepper
@@ -22,6 +23,10 @@ class Recipe(keras.callbacks.Callback):
     learning rate by `options.plateau`, once: the smaller steps start from weights that are not yet overfitted. The
     next plateau ends the training; without a cut the first does. The best weights are the model's at the end.
 
+    A loss, weights without validation, or an objective that are not finite end it too, by an error that says where.
+    The model then has its best weights; before there are any those it began with, and without validation those of the
+    last epoch, see `GoodWeights`.
+
     Stands before the user's callbacks, so that they see `val_*` among an epoch's logs.
 
     Args:
@@ -30,6 +35,7 @@ class Recipe(keras.callbacks.Callback):
         validate: Returns the metrics of an epoch; None validates nothing.
         objective: Metric whose best epoch counts.
         rates: Learning rate of each epoch; None leaves it to the optimizer and the plateaus.
+        suspects: Returns in words what may have made the loss of a step, from 1, not finite; None knows nothing.
     """
 
     def __init__(
@@ -39,6 +45,7 @@ class Recipe(keras.callbacks.Callback):
         validate: Callable[[], dict[str, float]] | None,
         objective: str,
         rates: Sequence[float] | None = None,
+        suspects: Callable[[int], str] | None = None,
     ) -> None:
         super().__init__()
         self.stepper = stepper
@@ -51,7 +58,10 @@ class Recipe(keras.callbacks.Callback):
         self._validate = validate
         self._objective = objective
         self._sign = 1.0 if validate is None or direction(objective) == "max" else -1.0
+        self._suspects = suspects
         self._best_weights: list[Any] | None = None
+        self._good: GoodWeights | None = None  # until there are best weights
+        self._good_epoch = 0
         self._stale = 0
         self._may_cut = False
 
@@ -63,7 +73,8 @@ class Recipe(keras.callbacks.Callback):
         return {name: value for name, value in self.history[self.best_epoch - 1].items() if name.startswith("val_")}
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Asks whether there is a rate that can be cut: a schedule's cannot."""
+        """Keeps the weights, and asks whether there is a rate that can be cut: a schedule's cannot."""
+        self._good = GoodWeights(self.model)
         self._may_cut = bool(self._options.plateau) and _rate_is_settable(self.model.optimizer)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -74,8 +85,10 @@ class Recipe(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Raises where the loss is not a number."""
-        if self.stepper.not_finite is not None:
-            self._fail(f"the loss is not finite at step {self.stepper.not_finite} (epoch {len(self.history) + 1})")
+        step = self.stepper.not_finite
+        if step is not None:
+            found = "" if self._suspects is None else self._suspects(step)
+            self._fail(f"the loss is not finite at step {step} (epoch {len(self.history) + 1})", found)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Validates, and decides how to go on."""
@@ -87,6 +100,7 @@ class Recipe(keras.callbacks.Callback):
         self._path.append(logs["learning_rate"])
         if self._validate is None:
             self.course = list(self._path)
+            self._keep()
         if self._validate is not None:
             self._decide(logs[self._objective])
         if self.stepper.late():
@@ -109,6 +123,7 @@ class Recipe(keras.callbacks.Callback):
         if best is None or self._sign * score > self._sign * best:
             self.best_epoch = len(self.history)
             self._best_weights = self.model.get_weights()
+            self._good = None
             self.course = list(self._path)
             self._stale = 0
             return
@@ -128,12 +143,21 @@ class Recipe(keras.callbacks.Callback):
         if self._best_weights is not None and self.best_epoch < len(self.history):
             self.model.set_weights(self._best_weights)
 
-    def _fail(self, what: str) -> None:
-        kept = ""
+    def _keep(self) -> None:
+        epoch = len(self.history)
+        if self._good is not None and not self._good.keep(self.model):
+            self._fail(f"weights are not finite after epoch {epoch}")
+        self._good_epoch = epoch
+
+    def _fail(self, what: str, found: str = "") -> None:
+        epoch = self.best_epoch or self._good_epoch
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)
-            kept = f"; the model keeps the weights of epoch {self.best_epoch}"
-        raise TrialFailed(f"{what}, learning rate {self._rate():g}{kept}")
+        elif self._good is not None:
+            self._good.restore(self.model)
+        weights = f"the weights of epoch {epoch}" if epoch else "its first weights"
+        parts = [f"{what}, learning rate {self._rate():g}", found, f"the model keeps {weights}"]
+        raise TrialFailed("; ".join(filter(None, parts)))
 
     def _rate(self) -> float:
         return float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))

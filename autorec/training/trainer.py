@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from autorec.data.cache import Part
-from autorec.data.dataset import batches, fits_in_memory
+from autorec.data.dataset import batches, fits_in_memory, shuffled_batch
 from autorec.data.layout import Layout
 from autorec.errors import ConfigError
 from autorec.training.callbacks import TimeLimit
@@ -22,6 +24,7 @@ from autorec.training.prediction import arrange, input_groups
 from autorec.training.recipe import Recipe
 from autorec.training.sizes import default_batch_size, default_epochs
 from autorec.training.stepper import Stepper
+from autorec.training.suspects import suspects
 from autorec.training.validation import check_objective, default_objective, validate
 from autorec.training.workers import Workers, get_workers
 
@@ -125,8 +128,9 @@ def train(
     else:
         stepper = DistributedStepper(model, workers, rows, batch_size, limit, ends, validation_steps)
     judge = None if validation is None else lambda: _judge(model, validation, layout, workers)
-    recipe = Recipe(options, stepper, judge, objective, rates)
     resident = workers.from_chief(fits_in_memory(parts, input_groups(model)))
+    found = partial(_suspects, model, parts, layout, batch_size, seed, resident)
+    recipe = Recipe(options, stepper, judge, objective, rates, found)
     dataset = partial(_dataset, model, parts, layout, batch_size, seed, epochs, resident)
     if isinstance(stepper, DistributedStepper):
         distributed_fit(model, dataset, stepper, [recipe, *callbacks], epochs)
@@ -173,6 +177,18 @@ def _compile(model: Any, layout: Layout, options: TrainOptions) -> None:
     model.compile(optimizer=make_optimizer(options), loss=by_target, jit_compile=False)
     # Variables that are made inside a compiled function are made by tracing it twice.
     model.optimizer.build(model.trainable_variables)
+
+
+def _suspects(
+    model: Any, parts: Sequence[Part], layout: Layout, batch_size: int, seed: int, resident: bool, step: int
+) -> str:
+    """Returns what is suspicious in the batch of a step, from 1, and in the one whose update it follows."""
+    groups = [group for group in input_groups(model) if group in ("numbers", "statistics", "pairs")]
+    read = partial(shuffled_batch, parts, groups, batch_size, seed=seed, resident=resident)
+    batches_read = [read(number) for number in range(max(step - 2, 0), step)]
+    arrays = {group: np.concatenate([arrays[group] for arrays, _ in batches_read]) for group in groups}
+    found = suspects(layout, arrays, np.concatenate([labels for _, labels in batches_read]))
+    return found and f"in its batch and the one before {found}"
 
 
 def _dataset(
