@@ -52,6 +52,9 @@ def check_model(model: Any, layout: Layout) -> None:
     received = _shapes(model.output)
     if received != expected:
         raise ConfigError("outputs of the model", f"(batch, 1) for each target, {expected}", received, _HINT)
+    dtypes = {name: tensor.dtype for name, tensor in model.output.items()}
+    if not {"float16", "bfloat16"}.isdisjoint(dtypes.values()):  # three digits, with which rows would tie
+        raise ConfigError("outputs of the model", "float32 under any precision", dtypes, _HINT)
 
 
 _HINT = "`autorec.inputs(hp)` makes the inputs, `autorec.ctr_model` and `autorec.rating_model` the outputs."
