@@ -44,8 +44,10 @@ class _Column:
         return max(abs(self.low - self.center), abs(self.high - self.center)) / self.spread
 
     def __str__(self) -> str:
-        count = f"{self.infinite} infinite, the others " if self.infinite else ""
-        values = f"{count}{self.low:g} to {self.high:g}, mean {self.mean:g}"
+        values = f"{self.low:g} to {self.high:g}, mean {self.mean:g}"
+        if self.infinite:
+            others = "no other" if np.isnan(self.low) else f"the others {values}"
+            values = f"{self.infinite} infinite, {others}"
         return f"{self.name!r} ({values}; usually about {self.center:g}, give or take {self.spread:g})"
 
 
@@ -65,13 +67,13 @@ def suspects(layout: Layout, arrays: Mapping[str, np.ndarray], labels: np.ndarra
 
     Example:
         >>> suspects(layout, {"numbers": numbers}, labels)
-        "suspicious columns: 'price' (2 to 1e+30, mean 1e+26; usually about 5, give or take 8)"
+        "suspicious columns are 'price' (2 to 1e+30, mean 1e+26; usually about 5, give or take 8)"
     """
     found = sorted(_columns(layout, arrays, labels), key=lambda column: -column.distance)
     extreme = [column for column in found if column.distance > _EXTREME]
     if extreme:
         more = f" and {len(extreme) - _NAMED} more" if len(extreme) > _NAMED else ""
-        return f"suspicious columns: {', '.join(map(str, extreme[:_NAMED]))}{more}"
+        return f"suspicious columns are {', '.join(map(str, extreme[:_NAMED]))}{more}"
     if found:
         return f"no column is extreme, furthest out are {', '.join(map(str, found[:_NAMED]))}"
     return ""

@@ -188,7 +188,7 @@ def _suspects(
     batches_read = [read(number) for number in range(max(step - 2, 0), step)]
     arrays = {group: np.concatenate([arrays[group] for arrays, _ in batches_read]) for group in groups}
     found = suspects(layout, arrays, np.concatenate([labels for _, labels in batches_read]))
-    return found and f"in its batch and the one before {found}"
+    return found and f"in the rows of that step and the one before, {found}"
 
 
 def _dataset(

@@ -66,6 +66,18 @@ def test_rows_outside_the_batch_do_not_move(rule: str) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
+def test_moments_outside_the_batch_do_not_move(rule: str) -> None:
+    optimizer, table = RowSparse("adam", rule, table_l2=0.1, table_decay=0.1), table_of(START)
+    optimizer.build([table])
+    optimizer.apply([slices(GRADIENT, [0, 1, 2], 3)], [table])
+    before = [slot.numpy() for slot in optimizer._slots[0]]
+    optimizer.apply([slices(GRADIENT[:1], [1], 3)], [table])
+    for slot, old in zip(optimizer._slots[0], before):
+        np.testing.assert_array_equal(slot.numpy()[[0, 2]], old[[0, 2]])
+        assert (slot.numpy()[1] != old[1]).all()
+
+
+@pytest.mark.parametrize("rule", RULES)
 def test_duplicates_are_summed_before_the_update(rule: str) -> None:
     twice = slices([[0.1, -0.2], [0.3, 0.1], [0.2, 0.4]], [2, 0, 2], 3)
     once = slices([[0.3, 0.1], [0.3, 0.2]], [0, 2], 3)
@@ -95,6 +107,35 @@ def test_lazy_l2_adds_the_row_once_a_batch() -> None:
     parts = slices([0.25 * GRADIENT[0], 0.75 * GRADIENT[0]], [1, 1], 3)
     with_l2 = applied(RowSparse("adam", "adagrad", table_l2=0.5), START, [parts])
     np.testing.assert_allclose(with_l2, applied(RowSparse("adam", "adagrad"), START, [plain]), rtol=1e-5)
+
+
+def test_decay_is_that_of_adamw_where_every_row_is_in_every_batch() -> None:
+    sparse = [slices(GRADIENT * scale, [0, 1, 2], 3) for scale in (1.0, -0.5, 2.0)]
+    dense = [tf.constant(GRADIENT * scale) for scale in (1.0, -0.5, 2.0)]
+    mine = applied(RowSparse(keras.optimizers.Adam(0.01), table_decay=0.3), START, sparse)
+    its = applied(keras.optimizers.AdamW(0.01, weight_decay=0.3), START, dense)
+    np.testing.assert_allclose(mine, its, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["adagrad", "rowwise_adagrad"])
+def test_decay_shrinks_a_row_once_a_batch_by_the_tables_rate(rule: str) -> None:
+    gradient = slices([GRADIENT[0], GRADIENT[0]], [1, 1], 3)
+    plain, decayed = (
+        applied(RowSparse(keras.optimizers.SGD(0.01), rule, table_decay=decay, table_scale=2.0), START, [gradient])
+        for decay in (0.0, 0.3)
+    )
+    np.testing.assert_allclose(decayed[1], plain[1] - 0.3 * 0.02 * START[1], rtol=1e-5)
+
+
+def test_the_optimizers_own_decay_and_clipping_act_on_the_dense_part_alone() -> None:
+    inner = keras.optimizers.AdamW(0.01, weight_decay=0.5, global_clipnorm=1e-3)
+    kernel, table = keras.Variable(START), table_of(START)
+    optimizer = RowSparse(inner, "adagrad", table_scale=1.0)
+    optimizer.build([kernel, table])
+    optimizer.apply([tf.zeros_like(START), slices(GRADIENT[:1], [0], 3)], [kernel, table])
+    np.testing.assert_allclose(kernel.numpy(), START * (1 - 0.01 * 0.5), rtol=1e-6)
+    np.testing.assert_array_equal(table.numpy()[1:], START[1:])
+    np.testing.assert_allclose(table.numpy()[0], START[0] - 0.01 * np.sign(GRADIENT[0]), rtol=1e-5)
 
 
 def test_a_dense_gradient_moves_the_rows_in_which_it_is_not_zero() -> None:
@@ -144,7 +185,7 @@ def test_reduce_on_plateau_of_keras_moves_the_rate() -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_a_compiled_model_goes_on_after_loading_as_if_never_saved(rule: str, tmp_path: Path) -> None:
     model, part = small.model(), small.part(64)
-    model.compile(RowSparse("adam", rule, table_l2=1e-3), "mse", jit_compile=False)
+    model.compile(RowSparse("adam", rule, table_l2=1e-3, table_decay=1e-2), "mse", jit_compile=False)
     data = (part.arrays, {"click": part.labels})
     model.train_on_batch(*data)
     model.save(tmp_path / "model.keras")
@@ -153,6 +194,90 @@ def test_a_compiled_model_goes_on_after_loading_as_if_never_saved(rule: str, tmp
         one.train_on_batch(*data)
     for mine, its in zip(model.get_weights(), loaded.get_weights()):
         np.testing.assert_allclose(mine, its, rtol=1e-6)
+
+
+def test_a_learning_rate_scheduler_of_keras_moves_the_rate() -> None:
+    model, part, start = small.model(), small.part(32), small.model().get_weights()
+    model.compile(RowSparse("adam", table_l2=0.1), "mse", jit_compile=False)
+    still = keras.callbacks.LearningRateScheduler(lambda epoch: 0.0)
+    model.fit(part.arrays, {"click": part.labels}, epochs=1, verbose=0, callbacks=[still])
+    for mine, first in zip(model.get_weights(), start):
+        np.testing.assert_array_equal(mine, first)
+
+
+def test_a_training_step_of_ones_own_is_that_of_fit() -> None:
+    fitted, own, part = small.model(), small.model(), small.part(32)
+    fitted.compile(RowSparse("adam"), "mse", jit_compile=False)
+    fitted.fit(part.arrays, {"click": part.labels}, batch_size=32, epochs=2, verbose=0)
+    optimizer = RowSparse("adam")
+
+    @tf.function
+    def step(x: Any, y: Any) -> None:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(own(x)["click"] - y))
+        optimizer.apply_gradients(zip(tape.gradient(loss, own.trainable_variables), own.trainable_variables))
+
+    for _ in range(2):
+        step(part.arrays, part.labels)
+    for mine, its in zip(own.get_weights(), fitted.get_weights()):
+        np.testing.assert_allclose(mine, its, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_part_of_the_variables_can_be_updated_alone(first: int) -> None:
+    variables: list[Any] = [keras.Variable(START), table_of(START)]
+    gradients = [tf.constant(GRADIENT), slices(GRADIENT, [0, 1, 2], 3)]
+    optimizer = RowSparse(keras.optimizers.SGD(0.5), "adagrad")
+    optimizer.build(variables)
+    optimizer.apply([gradients[first]], [variables[first]])
+    assert (variables[first].numpy() != START).any()
+    np.testing.assert_array_equal(variables[1 - first].numpy(), START)
+
+
+def gathered_twice(optimizer: Any, ids: list[list[int]]) -> np.ndarray:
+    """Trains a step on a table that is read once for each list of ids."""
+    table = table_of(START)
+    with tf.GradientTape() as tape:
+        read = [keras.ops.take(table, tf.constant(some), axis=0) for some in ids]
+        loss = tf.add_n([tf.reduce_sum(tf.square(rows)) for rows in read])
+    optimizer.build([table])
+    gradient = tape.gradient(loss, table.value)
+    assert isinstance(gradient, tf.IndexedSlices)
+    optimizer.apply([gradient], [table])
+    return table.numpy()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_two_gathers_of_one_table_are_one_batch(rule: str) -> None:
+    twice = gathered_twice(RowSparse("adam", rule, table_l2=0.1), [[0, 1], [1]])
+    np.testing.assert_allclose(twice, gathered_twice(RowSparse("adam", rule, table_l2=0.1), [[1, 0, 1]]), rtol=1e-6)
+    np.testing.assert_array_equal(twice[2], START[2])
+
+
+def test_under_mixed_precision_rows_stay_sparse_and_float32() -> None:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = small.model()
+    finally:
+        keras.config.set_dtype_policy(before)
+    table = tables(model)[0]
+    first = table.numpy()
+    model.compile(RowSparse("adam"), "mse", jit_compile=False)
+    model.train_on_batch({"ids": np.array([[3, 5]], np.int32)}, {"click": np.ones((1, 1))})
+    assert table.dtype == "float32"
+    assert np.flatnonzero((table.numpy() != first).any(axis=1)).tolist() == [3, small.SIZE + 5]
+
+
+def test_xla_is_refused_by_name_for_a_large_table_alone() -> None:
+    model, part = small.model(), small.part(32)
+    model.compile(RowSparse("adam"), "mse", jit_compile=True)
+    data = (part.arrays, {"click": part.labels})
+    if rows.SMALL:
+        assert np.isfinite(model.train_on_batch(*data))
+        return
+    with pytest.raises(ConfigError, match=r"`jit_compile` must be False .* table of 40 rows of 4, got True"):
+        model.train_on_batch(*data)
 
 
 def test_variables_hold_the_state_of_both_parts() -> None:
@@ -169,6 +294,10 @@ def test_variables_hold_the_state_of_both_parts() -> None:
     [
         ({"rule": "lazy"}, "rule"),
         ({"table_l2": -1.0}, "table_l2"),
+        ({"table_decay": float("nan")}, "table_decay"),
+        ({"optimizer": tf.Module()}, "keras.optimizers.Optimizer"),
+        ({"optimizer": "adamm"}, "keras.optimizers.Optimizer"),
+        ({"optimizer": RowSparse()}, "wraps no other"),
         ({"optimizer": keras.optimizers.Adam(use_ema=True)}, "use_ema"),
         ({"optimizer": keras.optimizers.Adam(gradient_accumulation_steps=2)}, "gradient_accumulation_steps"),
         ({"optimizer": keras.optimizers.Adam(loss_scale_factor=2.0)}, "loss_scale_factor"),

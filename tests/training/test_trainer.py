@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from autorec.data.cache import Part
+from autorec.data.layout import NumberColumn
 from autorec.errors import ConfigError, TrialFailed
 from autorec.training import TrainOptions, predict, train, validation
 from autorec.training import trainer as module
@@ -211,6 +213,43 @@ def test_after_nan_the_model_has_the_weights_of_its_best_epoch() -> None:
     with pytest.raises(TrialFailed, match="keeps the weights of epoch 1"):
         run(model, callbacks=[nan_after(9)])
     assert np.isfinite(predict(model, small.part(10))["click"]).all()
+
+
+def test_after_nan_in_the_first_epoch_the_model_has_its_first_weights() -> None:
+    model = small.model()
+    before = model.get_weights()
+    with pytest.raises(TrialFailed, match="keeps its first weights"):
+        run(model, callbacks=[nan_after(3)])
+    for mine, first in zip(model.get_weights(), before):
+        np.testing.assert_array_equal(mine, first)
+
+
+def test_without_validation_the_weights_of_the_last_epoch_are_kept() -> None:
+    model = small.model()
+    with pytest.raises(TrialFailed, match="keeps the weights of epoch 2"):
+        run(model, callbacks=[nan_after(16)], validated=False)
+    two = small.model()
+    run(two, callbacks=[nan_after(99)], validated=False, epochs=2)
+    np.testing.assert_array_equal(model.get_weights()[0], two.get_weights()[0])
+
+
+def test_weights_that_the_last_step_made_nan_fail_without_validation() -> None:
+    with pytest.raises(TrialFailed, match="weights are not finite after epoch 1"):
+        run(callbacks=[nan_after(7)], validated=False, epochs=1)
+
+
+def test_a_loss_that_is_nan_names_the_columns_of_its_rows() -> None:
+    """The number of one row in 640 becomes infinite; the message finds the batch it was in."""
+    part = small.part(640)
+    numbers = np.random.default_rng(0).normal(size=(640, 1))
+    numbers[100] = np.inf
+    column = NumberColumn("price", "price", 0.0, 1.0, 0.0, 1.0, (-3.0, -2.0, 0.0, 2.0, 3.0), 0.0)
+    x = {"ids": keras.Input((2,), dtype="int32", name="ids"), "numbers": keras.Input((1,), name="numbers")}
+    hidden = keras.layers.Flatten()(small.Lookup()(x["ids"]))
+    model = keras.Model(x, {"click": keras.layers.Dense(1)(keras.layers.Concatenate()([hidden, x["numbers"]]))})
+    settings = {"layout": replace(small.layout(), numbers=(column,)), "batch_size": 16}
+    with pytest.raises(TrialFailed, match=r"suspicious columns are 'price' \(1 infinite"):
+        run(model, parts=[Part({**part.arrays, "numbers": numbers}, part.labels)], validated=False, **settings)
 
 
 def test_an_objective_that_is_nan_fails() -> None:
