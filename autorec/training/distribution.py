@@ -126,6 +126,10 @@ def distributed_fit(
     )
     kept: list[Any] = []
     model.stop_training = False
+    with stepper.workers.scope():
+        # Each target's metric, which Keras makes in the first step: a replica cannot.
+        zeros = keras.tree.map_structure(lambda _: tf.zeros((1, 1)), model.output)
+        model._compile_loss.build(zeros, zeros)
     with _gradients_summed_first(model.optimizer):
         _epochs(model, _iterator(stepper.workers, dataset, kept), stepper, callbacks, epochs)
 
