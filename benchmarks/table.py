@@ -1,27 +1,56 @@
-"""Writes the table of the README from the records: `python -m benchmarks.table`."""
+"""Writes the tables of README and docs from the records: `python -m benchmarks.table`."""
 
 from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.record import RECORDS, TARGETS
 
-README = Path(__file__).resolve().parent.parent / "README.md"
-BEGIN, END = "<!-- benchmarks -->", "<!-- end of benchmarks -->"
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+TRAINING_STEP = ROOT / "docs" / "training_step.md"
+PEERS = {
+    "floor": "the matrix products alone: the floor",
+    "ours": "AutoRec",
+    "plain_keras": "Keras, an `Embedding` a field, Adam",
+    "fused_keras": "Keras, one `Embedding`, fused Adam",
+    "torch_dense": "PyTorch, Adam",
+    "torch_sparse": "PyTorch, `SparseAdam` for the table",
+}
+SIZES = {"1e5": "100,000 rows", "1e6": "1,000,000 rows", "1e7": "10,000,000 rows"}
+RULES = ("adam", "adagrad", "rowwise_adagrad")
+SETS = {"frappe": "Frappe", "movielens100k": "MovieLens-100K", "adult": "Adult", "demo": "demo log"}
+PARTS = {
+    "plain_adam": "plain Adam on everything, early stopping",
+    "dense_tables": "Adam over all rows of the tables",
+    "rule_adagrad": '`table_optimizer="adagrad"`',
+    "rule_rowwise_adagrad": '`table_optimizer="rowwise_adagrad"`',
+    "without_cut": "`plateau=False`",
+    "without_table_l2": "`table_l2=0`",
+    "with_clip": "`clip=1`",
+    "last_weights": "the last epoch's weights",
+}
+
+
+def figures_of(name: str) -> dict[str, Any]:
+    """Returns the figures of a record, none where there is no record."""
+    path = RECORDS / f"{name}.json"
+    if not path.exists():
+        return {}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["figures"]
+    return found
 
 
 def rows() -> list[str]:
     """Returns a line for each figure that has a target and a record."""
     lines = ["| benchmark | figure | target | measured |", "|---|---|---|---|"]
     for name, targets in tomllib.loads(TARGETS.read_text(encoding="utf-8")).items():
-        path = RECORDS / f"{name}.json"
-        if not path.exists():
-            continue
-        figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["figures"]
-        for key, bound in targets.items():
+        figures = figures_of(name)
+        for key, bound in targets.items() if figures else ():
             word, limit = ("at least", bound["min"]) if "min" in bound else ("at most", bound["max"])
             value = figures.get(key)
             missed = value is None or value < bound.get("min", value) or value > bound.get("max", value)
@@ -30,12 +59,82 @@ def rows() -> list[str]:
     return lines
 
 
+def step_rows() -> list[str]:
+    """Returns milliseconds of a step by peer and rows of the tables."""
+    figures = figures_of("train_speed")
+    if not figures:
+        return []
+    lines = [_line("milliseconds a step", *SIZES.values()), _line(*["---"] * (1 + len(SIZES)))]
+    for peer, name in PEERS.items():
+        lines.append(_line(name, *(f"{figures[f'milliseconds_{peer}_{size}']:.0f}" for size in SIZES)))
+    lines.append(_line("AutoRec over the floor", *(f"{figures[f'over_floor_{size}']:.2f}" for size in SIZES)))
+    distinct = (f"{figures[f'distinct_rows_a_batch_{size}']:,.0f}" for size in SIZES)
+    return [*lines, _line("distinct rows in a batch", *distinct)]
+
+
+def rule_rows() -> list[str]:
+    """Returns what a table rule costs."""
+    figures = figures_of("train_speed")
+    if not figures:
+        return []
+    values = {"adam": "3 x width", "adagrad": "2 x width", "rowwise_adagrad": "width + 1"}
+    lines = [_line("table rule", "step over the floor, 1,000,000 rows", "float32 values a row"), _line(*["---"] * 3)]
+    return lines + [_line(f"`{rule}`", f"{figures[f'{rule}_over_floor_1e6']:.2f}", values[rule]) for rule in RULES]
+
+
+def other_rows() -> list[str]:
+    """Returns what the embedding tables, memory and bfloat16 come to."""
+    figures = figures_of("train_speed")
+    if not figures:
+        return []
+    gain, gap = figures["float32_over_bfloat16"], figures["bfloat16_minus_float32_log_loss"]
+    memory = f"{figures['resident_megabytes_1e7']:,.0f} ({figures['tables_and_slots_megabytes_1e7']:,.0f})"
+    return [
+        _line("figure", "measured"),
+        _line("---", "---"),
+        _line("step without tables, over the floor", f"{figures['without_tables_over_floor']:.2f}"),
+        _line("resident megabytes at 10,000,000 rows (tables and their moments)", memory),
+        _line("float32 over bfloat16, seconds a step", "no bfloat16 here" if gain is None else f"{gain:.2f}"),
+        _line("bfloat16 minus float32, validation log loss on Frappe", f"{gap:+.5f}"),
+    ]
+
+
+def recipe_rows() -> list[str]:
+    """Returns by how much each change of the recipe raises the test log loss, and its standard errors."""
+    figures = figures_of("recipe")
+    names = [name for name in SETS if f"{name}/default" in figures]
+    if not names:
+        return []
+    lines = [_line("in place of the default", *(SETS[name] for name in names)), _line(*["---"] * (1 + len(names)))]
+    lines.append(_line("(the default's own test log loss)", *(f"{figures[f'{name}/default']:.4f}" for name in names)))
+    for part, words in PARTS.items():
+        cells = [
+            f"{figures[f'{name}/{part}_minus_default']:+.4f} ({figures[f'{name}/{part}_se']:+.1f})" for name in names
+        ]
+        lines.append(_line(words, *cells))
+    return lines
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def write(path: Path, name: str, lines: Sequence[str]) -> None:
+    """Puts lines between the marks `<!-- NAME -->` and `<!-- end of NAME -->` of a page."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    head, rest = path.read_text(encoding="utf-8").split(begin)
+    tail = rest.split(end)[1]
+    body = ["", *lines, ""] if lines else [""]
+    path.write_text("\n".join([f"{head}{begin}", *body, f"{end}{tail}"]), encoding="utf-8")
+    print("\n".join(lines))
+
+
 def main() -> None:
-    text = README.read_text(encoding="utf-8")
-    head, rest = text.split(BEGIN)
-    tail = rest.split(END)[1]
-    README.write_text("\n".join([f"{head}{BEGIN}", "", *rows(), "", f"{END}{tail}"]), encoding="utf-8")
-    print("\n".join(rows()))
+    write(README, "benchmarks", rows())
+    write(TRAINING_STEP, "training step", step_rows())
+    write(TRAINING_STEP, "table rules", rule_rows())
+    write(TRAINING_STEP, "precision and memory", other_rows())
+    write(TRAINING_STEP, "recipe", recipe_rows())
 
 
 if __name__ == "__main__":
