@@ -88,7 +88,7 @@ class TrialTrainer:
             return build(self.space, kt.HyperParameters(), layout)
 
         try:
-            return time_steps(make, self.train, self.layout, self.batch_size, self.options)
+            return time_steps(make, self.train, self.layout, self.batch_size, self.options, self.epochs)
         finally:
             clear()
 

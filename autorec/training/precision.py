@@ -15,6 +15,7 @@ import tensorflow as tf
 from autorec.data.cache import Part
 from autorec.data.layout import Layout
 from autorec.run import Run
+from autorec.training import xla
 from autorec.training.losses import losses
 from autorec.training.optimizers import make_optimizer
 from autorec.training.options import TrainOptions
@@ -136,11 +137,14 @@ def _processor_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:
     return set(found[0].split()) if found else set()
 
 
-def time_steps(make: Make, part: Part, layout: Layout, batch_size: int, options: TrainOptions) -> dict[str, float]:
+def time_steps(
+    make: Make, part: Part, layout: Layout, batch_size: int, options: TrainOptions, epochs: int = 1
+) -> dict[str, float]:
     """Times a training step of a model in both precisions, in turn.
 
-    The step is that of the training: look-ups, casts, loss and optimizer are in it. Tables are small ones, and the
-    first rows are the batch each time. Takes a second or two, most of it to trace.
+    The step is that of the training: look-ups, casts, loss and optimizer are in it, and XLA where a training of so many
+    epochs would come to use it, which it does in float32 only. Tables are small ones, and the first rows are the batch
+    each time. Takes some two seconds, most of it to trace.
 
     Args:
         make: Returns the model for a layout; called once in each precision.
@@ -148,6 +152,7 @@ def time_steps(make: Make, part: Part, layout: Layout, batch_size: int, options:
         layout: Columns of the rows.
         batch_size: Rows of a step.
         options: How to train.
+        epochs: Epochs of a training.
 
     Returns:
         For `float32` and `bfloat16` the seconds of the fastest step.
@@ -159,7 +164,8 @@ def time_steps(make: Make, part: Part, layout: Layout, batch_size: int, options:
             model = make(layout)
         model.compile(optimizer=make_optimizer(options), loss=losses(layout.targets), jit_compile=False)
         model.optimizer.build(model.trainable_variables)
-        steps[precision] = _steps(model, _batch(model, part, layout, batch_size))
+        batch = _batch(model, part, layout, batch_size)
+        steps[precision] = _steps(_step(model, batch, batch_size, epochs * -(-part.rows // batch_size)), batch)
     for run in steps.values():
         _seconds(run, 1)  # traces
     once = min(_seconds(run, 1) for run in steps.values())
@@ -189,13 +195,20 @@ def _batch(model: Any, part: Part, layout: Layout, batch_size: int) -> Any:
     return arrange(model, x), y if isinstance(model.output, dict) else y[layout.targets[0].name]
 
 
-def _steps(model: Any, batch: Any) -> Callable[[Any], Any]:
+def _step(model: Any, batch: Any, batch_size: int, total: int) -> Any:
+    """Returns the step that a training of `total` steps makes most of the time."""
+    specs = tf.nest.map_structure(lambda values: tf.TensorSpec((None, *values.shape[1:]), values.dtype), batch)
+    compiled = xla.compiled_step(model, batch_size, specs) if xla.pays(model, batch_size, total) else None
+    return model.train_step if compiled is None else compiled
+
+
+def _steps(train_step: Any, batch: Any) -> Callable[[Any], Any]:
     """Returns a compiled function that makes a number of training steps and returns the last loss."""
 
     @tf.function(autograph=False)
     def run(count: Any) -> Any:
         def step(done: Any, _: Any) -> Any:
-            return done + 1, tf.cast(model.train_step(batch)["loss"], tf.float32)
+            return done + 1, tf.cast(train_step(batch)["loss"], tf.float32)
 
         return tf.while_loop(lambda done, _: done < count, step, (tf.constant(0), tf.constant(0.0)))[1]
 

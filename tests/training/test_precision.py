@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import autorec as ar
-from autorec.data.layout import IdColumn, Layout, StatisticColumn, TargetColumn
+from autorec.data.layout import IdColumn, Layout, ListColumn, NumberColumn, StatisticColumn, TargetColumn
 from autorec.errors import ConfigError
 from autorec.recommender import CTRRecommender, RatingRecommender
 from autorec.run import Run
@@ -25,6 +25,8 @@ from tests.training import small
 
 BOTH = {"float32": 2e-3, "bfloat16": 1e-3}
 USER, ITEM = IdColumn("user", "user", 20, "user"), IdColumn("item", "item", 20, "item")
+PRICE = NumberColumn("price", "price", 5.0, 4.0, 1.5, 0.8, (0.0, 1.0, 9.0), 0.2)
+TAGS = ListColumn("tags", "list_0", "bag", 7, "tags", 4)
 RATE = StatisticColumn("rate(user)", ("user",), "rate", "click", 100.0, 0.01)
 TARGETS = tuple(TargetColumn(name, "binary", 0.3, 0.46, 0.0, 1.0) for name in ("click", "like"))
 LAYOUT = Layout(ids=(USER, ITEM), targets=TARGETS[:1], user="user", item="item")
@@ -56,7 +58,7 @@ def timings(able: None, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A device on which bfloat16 is twice as fast; a batch size for each time that it was timed."""
     found: list[int] = []
 
-    def time_steps(make: Any, part: Any, layout: Layout, batch_size: int, options: Any) -> dict[str, float]:
+    def time_steps(make: Any, part: Any, layout: Layout, batch_size: int, *_: Any) -> dict[str, float]:
         found.append(batch_size)
         return BOTH
 
@@ -164,6 +166,13 @@ def test_steps_are_timed_in_both_precisions_on_small_tables(monkeypatch: pytest.
     assert [table.shape[0] for model in made for table in tables(model)] == [10, 10]
 
 
+def test_a_step_is_timed_as_a_long_training_makes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    totals: list[int] = []
+    monkeypatch.setattr(precision.xla, "pays", lambda model, batch_size, total: totals.append(total))
+    time_steps(lambda layout: small.model(), small.part(50), small.layout(), 32, TrainOptions(), epochs=100)
+    assert totals == [200, 200]
+
+
 # What it means for a model
 
 
@@ -197,8 +206,13 @@ def test_weights_tables_and_logits_of_a_space_are_float32(space: str) -> None:
 
 @pytest.mark.parametrize("targets", [TARGETS, (TargetColumn("stars", "real", 3.0, 1.0, 1.0, 5.0),)])
 def test_a_first_order_model_is_the_same_bit_for_bit(targets: tuple[TargetColumn, ...]) -> None:
-    layout = Layout(ids=(USER, ITEM), statistics=(RATE,), targets=targets)
-    rows = {"ids": np.array([[3, 4], [5, 19]], "int32"), "statistics": np.array([[100.013], [99.99]], "float32")}
+    layout = Layout((USER, ITEM), (PRICE,), (RATE,), (), (TAGS,), targets)
+    rows = {
+        "ids": np.array([[3, 4], [5, 19]], "int32"),
+        "numbers": np.array([[1.2345678], [np.nan]]),
+        "statistics": np.array([[100.013], [99.99]], "float32"),
+        "list_0": np.array([[1, 5, 2], [6, 0, 0]], "int32"),
+    }
     outputs = []
     for name in ("float32", "bfloat16"):
         with using_precision(name):
