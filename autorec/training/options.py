@@ -42,7 +42,8 @@ class TrainOptions:
     False too. A tuple is searched among, its first value being the default: `clip=(0.0, 1.0)`.
 
     Args:
-        optimizer: Of the dense part: a name (default `"adam"`) or a Keras optimizer, which each training copies.
+        optimizer: Of the dense part: a name (default `"adam"`) or a Keras optimizer, which each training copies. One
+            that averages weights, accumulates gradients or scales losses needs `table_optimizer="dense"`.
         learning_rate: Of both parts, positive (default 1e-3, searched from 1e-4 to 1e-2). With a Keras optimizer None
             keeps its own rate or schedule.
         table_optimizer: Of the embedding tables (default `"adam"`). `"adam"`, `"adagrad"` and `"rowwise_adagrad"`
@@ -92,6 +93,10 @@ class TrainOptions:
             object.__setattr__(self, "strategy", strategy_name(self.strategy))
         if self.precision is not None and self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, PRECISIONS)
+        if _is_keras(self.optimizer) and self.table_optimizer != "dense":
+            from autorec.training.row_sparse import check_inner
+
+            check_inner(self.optimizer)
         for name in _LAZY:
             if self.table_optimizer == "dense" and getattr(self, name) not in (None, 0):
                 raise ConfigError(name, "0 or None with table_optimizer='dense'", getattr(self, name))

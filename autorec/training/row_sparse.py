@@ -206,15 +206,24 @@ def is_table(variable: Any) -> bool:
     return bool(getattr(variable, "is_table", False))
 
 
+def check_inner(optimizer: Any) -> None:
+    """Checks that a Keras optimizer can have the dense part beside tables with a rule of their own.
+
+    Raises:
+        ConfigError: If it cannot.
+    """
+    if isinstance(optimizer, (RowSparse, keras.optimizers.LossScaleOptimizer)):
+        raise ConfigError("optimizer", "an optimizer that wraps no other", type(optimizer).__name__)
+    for name in ("use_ema", "gradient_accumulation_steps", "loss_scale_factor"):
+        if getattr(optimizer, name):
+            raise ConfigError(f"optimizer.{name}", "left out where tables have a rule of their own", optimizer.name)
+
+
 def _inner(optimizer: Any) -> Any:
     """Returns the Keras optimizer of the dense part."""
     try:
         inner = keras.optimizers.get(optimizer)
     except (ValueError, TypeError) as error:
         raise ConfigError("optimizer", "a name or a keras.optimizers.Optimizer", optimizer) from error
-    if isinstance(inner, (RowSparse, keras.optimizers.LossScaleOptimizer)):
-        raise ConfigError("optimizer", "an optimizer that wraps no other", type(inner).__name__)
-    for name in ("use_ema", "gradient_accumulation_steps", "loss_scale_factor"):
-        if getattr(inner, name):
-            raise ConfigError(f"optimizer.{name}", "left out where tables have a rule of their own", inner.name)
+    check_inner(inner)
     return inner

@@ -10,8 +10,8 @@ from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 from autorec.errors import ConfigError
 
 # Up to so many values, going over all rows is faster than finding the distinct ones among a batch's ids: on two cores,
-# 26,624 ids of width 16, a lazy Adam step took .70 against .93 ms at 2,000 rows, 1.08 against 1.14 at 20,000 and 1.84
-# against 1.18 at 50,000.
+# 26,624 ids of width 16, a lazy Adam step took .71 against .85 ms at 2,000 rows, 1.35 against 1.58 at 20,000 and 2.24
+# against 1.50 at 50,000.
 SMALL = 20_000 * 16
 
 

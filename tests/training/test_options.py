@@ -99,6 +99,13 @@ def test_dense_tables_have_no_lazy_decay() -> None:
         TrainOptions(table_optimizer="dense", table_decay=0.1)
 
 
+def test_an_optimizer_that_cannot_be_given_rows_is_for_dense_tables_alone() -> None:
+    optimizer = keras.optimizers.Adam(use_ema=True)
+    with pytest.raises(ConfigError, match=r"optimizer.use_ema.* tables have a rule of their own"):
+        TrainOptions(optimizer=optimizer)
+    assert TrainOptions(optimizer=optimizer, table_optimizer="dense").resolved().optimizer is optimizer
+
+
 def test_plateau_true_is_the_tenfold_cut() -> None:
     assert TrainOptions(plateau=True).resolved().plateau == 0.1
     assert TrainOptions(plateau=0.5).resolved().plateau == 0.5
