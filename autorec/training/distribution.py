@@ -130,7 +130,7 @@ def distributed_fit(
         # Each target's metric, which Keras makes in the first step: a replica cannot.
         zeros = keras.tree.map_structure(lambda _: tf.zeros((1, 1)), model.output)
         model._compile_loss.build(zeros, zeros)
-    with _gradients_summed_first(model.optimizer):
+    with _gradients_summed_first(model.optimizer), _moments_of_whole_batches(model):
         _epochs(model, _iterator(stepper.workers, dataset, kept), stepper, callbacks, epochs)
 
 
@@ -195,3 +195,20 @@ def _gradients_summed_first(optimizer: Any) -> Iterator[None]:
         del optimizer.__dict__["apply"]
         for each in both:
             del each.__dict__["_all_reduce_sum_gradients"]
+
+
+@contextmanager
+def _moments_of_whole_batches(model: Any) -> Iterator[None]:
+    """Lets batch normalization take mean and variance over all replicas; each replica's own averages would differ."""
+    layers = [
+        layer
+        for layer in model._flatten_layers(include_self=False, recursive=True)
+        if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized
+    ]
+    for layer in layers:
+        layer.synchronized = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.synchronized = False
