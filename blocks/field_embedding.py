@@ -141,7 +141,9 @@ class FieldEmbedding(Block):
         offsets = np.asarray(self._offsets, "int32")[np.asarray(owner)]
         ids = ops.cast(ids, "int32")
         places = ops.where(ids >= limits, UNKNOWN, ids) + offsets
-        return ops.cast(ops.take(self.table, places, axis=0), self.compute_dtype)
+        # `value`: TensorFlow then gathers from the variable itself. Keras would read it whole first, which is a copy of
+        # the table at each step once an optimizer has written single rows.
+        return ops.cast(ops.take(self.table.value, places, axis=0), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Returns the shape of each input with `dim` behind it, in the same structure."""

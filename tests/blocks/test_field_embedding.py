@@ -142,3 +142,12 @@ def test_an_argument_that_cannot_be_used_is_named(argument: str, value: Any) -> 
 def test_inputs_that_do_not_fit_the_columns_are_refused() -> None:
     with pytest.raises(ConfigError, match="2 columns of ids and 1 lists"):
         FieldEmbedding(sizes=[5], dim=4, columns=[0, 0], lists=[0])(IDS)
+
+
+def test_rows_are_gathered_from_the_variable_without_reading_the_table() -> None:
+    layer = FieldEmbedding([50], 4, [0])
+    layer.build((None, 1))
+    graph = tf.function(layer).get_concrete_function(tf.TensorSpec((None, 1), tf.int32)).graph
+    operations = {operation.type for operation in graph.get_operations()}
+    assert "ResourceGather" in operations
+    assert "GatherV2" not in operations
