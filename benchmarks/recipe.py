@@ -23,16 +23,18 @@ SEEDS = (0, 1, 2, 3, 4)
 RULES = ("adam", "adagrad", "rowwise_adagrad")
 OBJECTIVE = "val_log_loss"
 DEMO_ROWS = 80_000
+PLAIN = {"table_l2": 0.0, "table_decay": 0.0, "plateau": False, "clip": 0.0}
 #: What differs from the default recipe. A variant that comes to the default itself shares its cells.
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
-    "plain_adam": {"table_optimizer": "dense", "table_l2": 0.0, "plateau": False, "clip": 0.0},
-    "plain_row_sparse": {"table_optimizer": "adam", "table_l2": 0.0, "plateau": False, "clip": 0.0},
-    "dense_tables": {"table_optimizer": "dense", "table_l2": 0.0},
+    "plain_adam": {"table_optimizer": "dense", **PLAIN},
+    "plain_row_sparse": {"table_optimizer": "adam", **PLAIN},
+    "dense_tables": {"table_optimizer": "dense", "table_l2": 0.0, "table_decay": 0.0},
     **{f"rule_{rule}": {"table_optimizer": rule} for rule in RULES},
     "without_cut": {"plateau": False},
     "with_cut": {"plateau": 0.1},
     "without_table_l2": {"table_l2": 0.0},
+    "with_table_decay": {"table_decay": 1e-2},
     "without_clip": {"clip": 0.0},
     "with_clip": {"clip": 1.0},
 }
