@@ -11,6 +11,8 @@ from typing import Any
 
 from autorec.errors import AutoRecError, ConfigError, DataError
 from autorec.tensorflow_log import import_quietly
+from autorec.training.options import TrainOptions
+from autorec.training.strategies import STRATEGIES
 
 _EXAMPLES = {
     "search": "autorec search clicks.parquet --target click --time-limit 10m --out runs/clicks",
@@ -108,6 +110,9 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument("--batch-size", type=int, help="rows of a step (default: by the number of rows)")
     command.add_argument("--epochs", type=int, help="most epochs (default: early stopping decides)")
     command.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    command.add_argument(
+        "--strategy", choices=tuple(STRATEGIES), help="train each model on all devices, or in several processes"
+    )
     command.add_argument("--refit", action="store_true", help="train the winner on all rows in the end")
     command.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -150,6 +155,7 @@ def _common(options: argparse.Namespace) -> dict[str, Any]:
         "epochs": options.epochs,
         "seed": options.seed,
         "refit": options.refit,
+        "options": None if options.strategy is None else TrainOptions(strategy=options.strategy),
         "directory": options.out,
         "progress": not options.quiet,
         **{role: getattr(options, role) for role in _ROLES},

@@ -74,6 +74,13 @@ def test_the_same_search_again_goes_on(folder: Path, capsys: pytest.CaptureFixtu
     assert f"going on in {folder / 'run'}: 2 trials are done" in capsys.readouterr().err
 
 
+def test_a_strategy_reaches_the_options(folder: Path, tmp_path: Path) -> None:
+    command = ["fit", str(folder / "train.csv"), *BUDGET, "--out", str(tmp_path / "run"), "--quiet"]
+    assert main([*command, "--strategy", "mirrored"]) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["options"]["strategy"] == "mirrored"
+
+
 def test_a_configuration_repeats_its_search(folder: Path, tmp_path: Path) -> None:
     config = folder / "run" / "config.json"
     assert main(["search", "--config", str(config), "--out", str(tmp_path / "again"), "--quiet"]) == 0

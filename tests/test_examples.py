@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "examples"
-EXAMPLES = ("million_ids", "own_callback", "own_schema", "own_space", "preset_in_keras", "quickstart")
+EXAMPLES = (
+    "million_ids",
+    "own_callback",
+    "own_schema",
+    "own_space",
+    "preset_in_keras",
+    "quickstart",
+    "several_workers",
+)
 
 
 def test_every_example_is_run() -> None:

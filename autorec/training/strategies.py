@@ -46,7 +46,7 @@ def get_strategy(name: str) -> Any:
 
         try:
             _objects[name] = getattr(tf.distribute, STRATEGIES[name])()
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             raise ConfigError(
                 "strategy",
                 "a strategy made before anything else is computed",

@@ -72,9 +72,10 @@ def train(
 ) -> TrainResult:
     """Trains a model and leaves it with the weights of its best epoch.
 
-    One call of Keras's `fit`, with the loss of each target and the optimizer of the options; see `Recipe` for the
-    course. Users' callbacks work as in Keras; exact `val_*` metrics are among the logs of an epoch's end. The order of
-    rows depends on `seed` alone; first weights and dropout on `keras.utils.set_random_seed` before the model is built.
+    One call of Keras's `fit` (under a strategy a loop of ours, see `autorec.training.distribution`), with the loss of
+    each target and the optimizer of the options; see `Recipe` for the course. Users' callbacks work as in Keras; exact
+    `val_*` metrics are among the logs of an epoch's end. The order of rows depends on `seed` alone; first weights and
+    dropout on `keras.utils.set_random_seed` before the model is built.
 
     Args:
         model: Functional Keras model on groups of columns, with an output for each target; for a strategy of the

@@ -144,3 +144,38 @@ def test_the_rows_are_let_go_with_the_dataset() -> None:
     del dataset, part
     gc.collect()
     assert reference() is None
+
+
+# Shares of a batch
+
+
+def shared(shares: range, of: int, size: int = 37, **more: Any) -> list[list[int]]:
+    """Returns the row numbers of each share, in the order in which they come."""
+    arguments = {"batch_size": 8, "shuffle": True, "seed": 3, "epochs": 2} | more
+    found = batches([part(size)], ["ids"], ["y", "z"], shares=shares, of=of, **arguments)
+    return [x["ids"][:, 0].numpy().tolist() for x, _ in found]
+
+
+def test_the_shares_of_a_batch_make_it_up() -> None:
+    whole = shared(range(1), 1)
+    first, last = shared(range(2), 3), shared(range(2, 3), 3)
+    assert [a + b + c for a, b, c in zip(first[::2], first[1::2], last)] == whole
+
+
+def test_shares_differ_in_size_by_a_row_at_most() -> None:
+    sizes = [len(rows) for rows in shared(range(3), 3, epochs=1)]
+    assert sizes == [2, 3, 3] * 4 + [1, 2, 2]
+
+
+def test_a_share_without_rows_gets_one_without_labels() -> None:
+    found = batches([part(9)], ["ids"], ["y", "z"], 8, shuffle=False, shares=range(2), of=2)
+    *_, (x_empty, y_empty), (_, y_last) = found
+    assert len(x_empty["ids"]) == 1
+    assert np.isnan(y_empty["y"]).all()
+    assert y_last["y"].numpy().tolist() == [[8.0]]
+
+
+def test_whether_rows_are_resident_may_be_told() -> None:
+    inside, outside = (shared(range(1), 1, size=5000, resident=resident) for resident in (True, False))
+    assert inside != outside
+    assert inside == shared(range(1), 1, size=5000)

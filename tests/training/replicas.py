@@ -97,7 +97,16 @@ def stopped(strategy: Any) -> dict[str, Any]:
 
 
 def searched(strategy: Any, directory: Path) -> list[dict[str, Any]]:
-    """A search for two trials and a refit, gone on with for a third trial."""
+    """A search for two trials, the second of which fails, and a refit; gone on with for a third trial."""
+
+    class Failing(keras.callbacks.Callback):
+        trials = 0
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            Failing.trials += 1
+            if Failing.trials == 2:
+                raise ValueError("the second fails")
+
     rng = np.random.default_rng(0)
     ids = rng.integers(0, small.SIZE, (1201, 2))
     click = (rng.random(1201) < 1 / (1 + np.exp(-2 * np.sin(ids).sum(axis=1)))).astype(int)
@@ -105,7 +114,14 @@ def searched(strategy: Any, directory: Path) -> list[dict[str, Any]]:
     recommender = CTRRecommender("fm", directory=directory, options=TrainOptions(strategy=strategy))
     for trials in (2, 3):
         recommender.search(
-            data, target="click", max_trials=trials, epochs=2, refit=True, baselines=False, progress=False
+            data,
+            target="click",
+            max_trials=trials,
+            epochs=2,
+            refit=True,
+            baselines=False,
+            callbacks=[Failing()],
+            progress=False,
         )
     assert recommender.evaluate(data)["auc"] > 0.5
     rows: list[dict[str, Any]] = recommender.leaderboard().select("trial", "score", "status").to_dicts()

@@ -135,11 +135,11 @@ def test_all_workers_keep_the_chiefs_deadline_with_a_score(results: Any, name: s
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_a_search_finds_what_it_finds_on_one_device(results: Any, name: str) -> None:
+def test_a_search_with_a_failed_trial_finds_what_it_finds_on_one_device(results: Any, name: str) -> None:
     found = results[name][0]["search"]
-    assert [row["status"] for row in found["many"]] == ["completed"] * 3
+    assert [row["status"] for row in found["many"]] == ["completed", "completed", "failed"]
     for here, there in zip(found["many"], found["one"]):
-        assert here["trial"] == there["trial"]
+        assert (here["trial"], here["status"]) == (there["trial"], there["status"])
         assert here["score"] == pytest.approx(there["score"], abs=1e-3)
 
 
@@ -187,6 +187,17 @@ def test_a_default_batch_is_rounded_up_to_what_replicas_can_share() -> None:
     assert workers.round_up(256) == 258
     with pytest.raises(ConfigError, match=r"multiple of the 3 replicas.*got 256"):
         workers.check_batch_size(256)
+
+
+@pytest.mark.long
+def test_several_workers_have_to_be_made_first() -> None:
+    program = (
+        "import tensorflow as tf; tf.constant(1.0) + 1.0\n"
+        "from autorec.training.workers import get_workers; get_workers('multi_worker')"
+    )
+    environment = {**os.environ, **cluster(2)[0]}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    assert "Make it at the start of the program" in done.stderr
 
 
 def test_a_process_alone_decides_for_itself() -> None:
