@@ -138,6 +138,12 @@ def test_the_optimizers_own_decay_and_clipping_act_on_the_dense_part_alone() -> 
     np.testing.assert_allclose(table.numpy()[0], START[0] - 0.01 * np.sign(GRADIENT[0]), rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["int32", "int64"])
+def test_a_batch_without_ids_moves_nothing(kind: str) -> None:
+    none = tf.IndexedSlices(tf.zeros((0, 2)), tf.zeros((0,), kind), tf.constant([3, 2]))
+    np.testing.assert_array_equal(applied(RowSparse("adam", table_l2=0.1), START, [none]), START)
+
+
 def test_a_dense_gradient_moves_the_rows_in_which_it_is_not_zero() -> None:
     gradient = tf.constant([[0.0, 0.0], [0.3, 0.0], [0.0, 0.0]])
     moved = applied(RowSparse("adam", table_l2=0.1), START, [gradient])
