@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -126,7 +127,7 @@ def table_bytes(model: Any) -> int:
     found = tables(model)
     rows = {table.shape[0] for table in found}  # no layer is as wide
     kept = [*found, *(v for v in model.optimizer.variables if len(v.shape) and v.shape[0] in rows)]
-    return sum(4 * int(tf.size(variable.value)) for variable in kept)
+    return sum(4 * math.prod(variable.shape) for variable in kept)
 
 
 # Stock Keras
