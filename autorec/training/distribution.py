@@ -48,7 +48,7 @@ class DistributedStepper(Stepper):
         self._names: list[str] = []
         self._sums: Any = 0.0  # over the epoch so far
         self._seen = 0  # rows
-        self._step = _step(model, workers.strategy, self._names)
+        self._step = _step(model, workers, self._names)
         self._run = self._steps
 
     def late(self) -> bool:
@@ -79,27 +79,32 @@ class DistributedStepper(Stepper):
         return dict(zip(self._names, (self._sums / self._seen).tolist())) if self._seen else {}
 
 
-def _step(model: Any, strategy: Any, names: list[str]) -> Any:
+def _step(model: Any, workers: Workers, names: list[str]) -> Any:
     """Returns a compiled function of an iterator that makes a step and gives the batch's loss and metrics.
 
     Args:
         model: Compiled Keras model.
-        strategy: Its strategy.
+        workers: Those that train together.
         names: Receives the names of what the function gives.
     """
 
-    def on_replica(data: Any) -> Any:
+    strategy = workers.strategy
+
+    def on_replica(shares: list[Any]) -> Any:
+        replica = tf.distribute.get_replica_context()
+        data = shares[int(tf.get_static_value(replica.replica_id_in_sync_group)) % len(shares)]
         model.reset_metrics()  # so that they are those of the step
         logs = model.train_step(data)
         names[:] = sorted(logs)
         values = tf.stack([tf.cast(logs[name], tf.float32) for name in names])
         # Keras multiplies each loss by the number of replicas, so that shares add up to as many times the loss.
-        replica = tf.distribute.get_replica_context()
         return replica.all_reduce(tf.distribute.ReduceOp.SUM, values) / replica.num_replicas_in_sync
 
     @tf.function(autograph=False, reduce_retracing=True)
     def step(iterator: Any) -> Any:
-        values = strategy.run(on_replica, args=(iterator.get_next(),))
+        # TensorFlow's own distributed iterator can take seconds to be let go.
+        shares = [iterator.get_next() for _ in range(workers.local)]
+        values = strategy.run(on_replica, args=(shares,))
         return strategy.experimental_local_results(values)[0]
 
     return step
@@ -124,26 +129,16 @@ def distributed_fit(
     callbacks = keras.callbacks.CallbackList(
         list(callbacks), add_history=True, epochs=epochs, steps=stepper.steps, verbose=0, model=model
     )
-    kept: list[Any] = []
+    workers = stepper.workers
+    first = workers.index * workers.local
+    shares = dataset(range(first, first + workers.local), workers.replicas)
     model.stop_training = False
-    with stepper.workers.scope():
+    with workers.scope():
         # Each target's metric, which Keras makes in the first step: a replica cannot.
         zeros = keras.tree.map_structure(lambda _: tf.zeros((1, 1)), model.output)
         model._compile_loss.build(zeros, zeros)
     with _gradients_summed_first(model.optimizer), _moments_of_whole_batches(model):
-        _epochs(model, _iterator(stepper.workers, dataset, kept), stepper, callbacks, epochs)
-
-
-def _iterator(workers: Workers, dataset: Callable[[range, int], Any], kept: list[Any]) -> Any:
-    """Returns the batches of the strategy: a share for each replica of this worker; `kept` keeps their rows alive."""
-
-    def local(context: Any) -> Any:
-        count = context.num_replicas_in_sync // context.num_input_pipelines
-        start = context.input_pipeline_id * count
-        kept.append(dataset(range(start, start + count), context.num_replicas_in_sync))
-        return kept[-1]
-
-    return iter(workers.strategy.distribute_datasets_from_function(local))
+        _epochs(model, iter(shares), stepper, callbacks, epochs)
 
 
 def _epochs(model: Any, iterator: Any, stepper: DistributedStepper, callbacks: Any, epochs: int) -> None:

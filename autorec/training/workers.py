@@ -35,7 +35,8 @@ class Workers:
         self.strategy = strategy
         self.replicas = 1 if strategy is None else int(strategy.num_replicas_in_sync)
         self.count, self.index = _task(strategy)
-        self._sum: Any = None if self.count == 1 else _sum(strategy)
+        self.local = self.replicas // self.count  # replicas of this worker
+        self._sum: Any = None if self.count == 1 else _sum(strategy, self.local)
 
     @property
     def chief(self) -> bool:
@@ -114,15 +115,13 @@ def _task(strategy: Any) -> tuple[int, int]:
     return len(workers), workers.index((resolver.task_type, resolver.task_id))
 
 
-def _sum(strategy: Any) -> Any:
+def _sum(strategy: Any, local: int) -> Any:
     """Returns a function that sums int32 numbers over the workers."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)], autograph=False)
     def run(numbers: Any) -> Any:
         results = strategy.run(one, args=(numbers,))
         return strategy.experimental_local_results(results)[0]
-
-    local = len(strategy.extended.worker_devices)
 
     def one(numbers: Any) -> Any:
         context = tf.distribute.get_replica_context()
