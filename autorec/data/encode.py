@@ -149,11 +149,12 @@ class _Finish:
 
     def _vocabularies(self) -> tuple[dict[str, Vocabulary], dict[str, np.ndarray]]:
         jobs = {}
-        for name, counter in self.first.counts.items():
+        # The largest first: begun last, one thread would be left alone with it.
+        for name, counter in sorted(self.first.counts.items(), key=lambda item: -item[1].size):
             owner = self.schema[name]
             dtype = "string" if owner.dtype == "string" else "int"
             jobs[name] = self.first.pool.submit(counter.finish, dtype, owner.min_count, owner.max_size)
-        found = {name: job.result() for name, job in jobs.items()}
+        found = {name: jobs[name].result() for name in self.first.counts}
         return {name: pair[0] for name, pair in found.items()}, {name: pair[1] for name, pair in found.items()}
 
     def _vectors(self, vocabularies: dict[str, Vocabulary]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from autorec.data.source import BLOCK, Source
 from autorec.data.vocabulary import Counts
 from autorec.errors import DataError
 
+_AHEAD = 4
 _STRETCH = 2048
 
 
@@ -210,11 +212,11 @@ def _side_by_side(columns: list[np.ndarray], out: np.ndarray) -> np.ndarray:
 
 
 def _ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Reads one batch ahead in another thread."""
+    """Reads some batches ahead in another thread: a source may read many at once and then none for a while."""
     with ThreadPoolExecutor(1) as pool:
-        pending = pool.submit(next, batches, None)
-        while (batch := pending.result()) is not None:
-            pending = pool.submit(next, batches, None)
+        pending = deque(pool.submit(next, batches, None) for _ in range(_AHEAD))
+        while (batch := pending.popleft().result()) is not None:
+            pending.append(pool.submit(next, batches, None))
             yield batch
 
 

@@ -60,7 +60,8 @@ class Vocabulary:
 class Counts:
     """Counts the values of a column while it streams by, and gives each a provisional code.
 
-    Codes are 0 for missing values, then 1, 2, ... by first appearance. `finish` turns them into local ids.
+    Codes are 0 for missing values, then 1, 2, ... by first appearance; `size` is one more than the last. `finish` turns
+    them into local ids.
     """
 
     def __init__(self) -> None:
@@ -72,7 +73,7 @@ class Counts:
         self._uncounted = np.ones(1024, bool)
         self._uncounted[0] = False
         self._counted = 0
-        self._size = 1
+        self.size = 1
         self._last: tuple[pa.Array, np.ndarray] | None = None
 
     def codes(self, column: pa.DictionaryArray) -> np.ndarray:
@@ -87,19 +88,19 @@ class Counts:
             found = text_keys(values.slice(len(known))).cast(self._categories).to_physical()
             found = found.fill_null(0) if found.null_count() else found
             codes = np.concatenate([known, found.to_numpy().view(np.int32)])
-            self._size = max(self._size, int(codes[len(known) :].max()) + 1)
+            self.size = max(self.size, int(codes[len(known) :].max()) + 1)
             self._last = (values, codes)
             return codes
         return known
 
     def add(self, codes: np.ndarray) -> None:
         """Counts codes of training rows."""
-        if self._size > len(self._counts):
-            more = max(self._size, 2 * len(self._counts)) - len(self._counts)
+        if self.size > len(self._counts):
+            more = max(self.size, 2 * len(self._counts)) - len(self._counts)
             self._counts = np.pad(self._counts, (0, more))
             self._first = np.pad(self._first, (0, more))
             self._uncounted = np.pad(self._uncounted, (0, more), constant_values=True)
-        if self._uncounted[: self._size].any():
+        if self._uncounted[: self.size].any():
             self._note_first(codes)
         np.add.at(self._counts, codes, 1)
         self._counted += len(codes)
@@ -114,11 +115,11 @@ class Counts:
 
         Values of one count are ordered by the counted row in which they came first.
         """
-        missing = max(0, self._size - len(self._counts))
-        counts, first = (np.pad(array, (0, missing))[1 : self._size] for array in (self._counts, self._first))
+        missing = max(0, self.size - len(self._counts))
+        counts, first = (np.pad(array, (0, missing))[1 : self.size] for array in (self._counts, self._first))
         order = np.lexsort((first, -counts))
         kept = order[: int((counts >= max(min_count, 1)).sum())][:max_size]
-        ids = np.full(self._size, UNKNOWN, np.int32)
+        ids = np.full(self.size, UNKNOWN, np.int32)
         ids[0] = MISSING
         ids[kept + 1] = np.arange(len(kept), dtype=np.int32) + RESERVED
         physical = pl.Series((kept + 1).astype(np.uint32), dtype=pl.UInt32)

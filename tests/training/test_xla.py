@@ -1,0 +1,71 @@
+"""Training with a step compiled by XLA."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from autorec.training import TrainOptions, train, xla
+from autorec.training.losses import losses
+from autorec.training.optimizers import make_optimizer
+from tests.training import small
+
+BATCH = 64
+
+
+def compiled(model: keras.Model) -> keras.Model:
+    model.compile(make_optimizer(TrainOptions().resolved()), losses(small.layout().targets), jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def run(monkeypatch: pytest.MonkeyPatch, after: int) -> keras.Model:
+    """Returns a model of a training of 21 steps that goes on with XLA after so many."""
+    monkeypatch.setattr(xla, "AFTER", after)
+    keras.utils.set_random_seed(3)
+    model = small.model()
+    train(model, [small.part()], None, layout=small.layout(), batch_size=BATCH, epochs=3)
+    return model
+
+
+def test_a_step_of_xla_trains_as_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = run(monkeypatch, 1000)
+    made: list[bool] = []
+    compiles = xla._compiles
+    monkeypatch.setattr(xla, "_compiles", lambda *arguments: made.append(compiles(*arguments)) or made[-1])
+    fast = run(monkeypatch, 8)
+    assert made == [True]
+    for a, b in zip(usual.get_weights(), fast.get_weights()):
+        np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+def test_a_training_that_ends_soon_is_not_compiled() -> None:
+    model = compiled(small.model())
+    assert xla.pays(model, BATCH, 2 * xla.AFTER)
+    assert not xla.pays(model, BATCH, 2 * xla.AFTER - 1)
+
+
+def test_much_arithmetic_is_not_compiled() -> None:
+    assert not xla.pays(compiled(small.model()), 10_000_000, 2 * xla.AFTER)
+
+
+def test_a_large_table_is_not_compiled() -> None:
+    ids = keras.Input((1,), dtype="int32", name="ids")
+    fields = small.Lookup(100_000)(ids)
+    model = keras.Model({"ids": ids}, {"click": keras.layers.Dense(1)(keras.layers.Flatten()(fields))})
+    assert not xla.pays(compiled(model), BATCH, 2 * xla.AFTER)
+
+
+def test_what_xla_cannot_compile_trains_the_usual_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = tf.function(lambda batch: tf.strings.length(tf.strings.as_string(batch)), jit_compile=True)
+    assert not xla._compiles(step, 4, tf.TensorSpec((None,), tf.int32))
+    monkeypatch.setattr(xla, "_compiles", lambda *_: False)
+    assert xla.compiled_step(compiled(small.model()), BATCH, None) is None
+
+
+def test_lists_of_changing_length_are_not_compiled() -> None:
+    step = tf.function(lambda batch: tf.reduce_sum(batch), jit_compile=True)
+    assert not xla._compiles(step, 4, tf.TensorSpec((None, None), tf.float32))
+    assert xla._compiles(step, 4, tf.TensorSpec((None, 2), tf.float32))
