@@ -124,7 +124,7 @@ def write(path: Path, name: str, lines: Sequence[str]) -> None:
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     head, rest = path.read_text(encoding="utf-8").split(begin)
     tail = rest.split(end)[1]
-    body = ["", *lines, ""] if lines else [""]
+    body = ["", *lines, ""] if lines else []
     path.write_text("\n".join([f"{head}{begin}", *body, f"{end}{tail}"]), encoding="utf-8")
     print("\n".join(lines))
 

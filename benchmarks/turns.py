@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,6 @@ def in_turn(workers: Mapping[str, Worker], rounds: int, **message: Any) -> dict[
     found: dict[str, list[float]] = {name: [] for name in workers}
     for number in range(rounds):
         # Each second round runs backwards: what lasts through a round then hits no worker more than another.
-        names: Sequence[str] = list(workers) if number % 2 == 0 else list(reversed(workers))
-        for name in names:
+        for name in list(workers)[:: 1 if number % 2 == 0 else -1]:
             found[name].append(workers[name].ask(**message)["seconds"])
     return found
