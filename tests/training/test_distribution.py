@@ -129,7 +129,7 @@ def test_all_workers_keep_the_chiefs_deadline_with_a_score(results: Any, name: s
     late = [found["late"] for found in results[name]]
     assert len({found["steps"] for found in late}) == 1
     assert late[0]["steps"] < 15_000
-    assert late[0]["seconds"] < 15.0  # of 4; the machine may be busy
+    assert late[0]["seconds"] < 30.0  # of 4; all epochs take many minutes, letting the iterator go some seconds
     assert "val_auc" in late[0]["metrics"]
 
 
