@@ -75,10 +75,7 @@ def batches(
 
     numbers = tf.data.Dataset.range(epochs * reader.steps * len(shares))
     numbers.reader = reader  # lives as long as a dataset made from these numbers
-    options = tf.data.Options()
-    # There is nothing to tune, and the tuner's thread sleeps: letting the iterator go waits for it, up to 12 s measured.
-    options.autotune.enabled = False
-    return numbers.map(lambda index: arrange(*load(index))).prefetch(4).with_options(options)
+    return numbers.map(lambda index: arrange(*load(index))).prefetch(4)
 
 
 def shuffled_batch(
