@@ -109,7 +109,8 @@ class CrossNetwork(Block):
         mapped = MAPS[self.kind]
         x = start
         for kernels, bias in zip(self.kernels, self.biases):
-            x = start * (mapped(x, **kernels) + bias) + x
+            # `ops.add` makes the bias part of the product, where `+` goes over the batch once more.
+            x = start * ops.add(mapped(x, **kernels), bias) + x
         return x
 
     def _vector(self, start: Any) -> Any:
