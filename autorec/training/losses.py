@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import keras
@@ -10,6 +12,10 @@ import tensorflow as tf
 from keras import ops
 
 from autorec.data.layout import TargetColumn
+
+
+# Whether losses are taken of shards, see `apart`.
+_APART = ContextVar("apart", default=False)
 
 
 class _MaskedLoss(keras.losses.Loss):
@@ -32,13 +38,60 @@ class _MaskedLoss(keras.losses.Loss):
         weight = ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1)) * mask
         return ops.sum(losses * weight) / ops.maximum(_on_all_replicas(ops.sum(mask)), 1.0)
 
+    def spread(self, y_true: Any, sample_weight: Any = None) -> tuple[Any, Any]:
+        """Returns (rows, 1) labels without NaN, and weights whose mean over the rows is that over the labelled ones."""
+        y_true = ops.reshape(ops.cast(y_true, "float32"), (-1, 1))
+        known = ops.logical_not(ops.isnan(y_true))
+        weight = ops.cast(known, "float32")
+        count = ops.maximum(_on_all_replicas(ops.sum(weight)), 1.0)
+        weight *= ops.cast(ops.shape(y_true)[0], "float32") / count
+        if sample_weight is not None:
+            weight *= ops.reshape(ops.cast(sample_weight, "float32"), (-1, 1))
+        return ops.where(known, y_true, 0.0), weight
+
 
 def _on_all_replicas(number: Any) -> Any:
     """Returns the sum of a number over the replicas that run this step."""
-    replica = tf.distribute.get_replica_context()
+    replica = None if _APART.get() else tf.distribute.get_replica_context()
     if replica is None or replica.num_replicas_in_sync == 1:
         return number
     return replica.all_reduce(tf.distribute.ReduceOp.SUM, number)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Lets masked losses be means over the rows they are given, those of other replicas left out."""
+    token = _APART.set(True)
+    try:
+        yield
+    finally:
+        _APART.reset(token)
+
+
+def spread_labels(by_target: Any, y: Any, weight: Any) -> tuple[Any, Any]:
+    """Returns labels and weights with which the losses of a batch are the means of those of its shards.
+
+    The mean over labelled rows is none: shards have more of them or fewer. As a weighted mean over all rows it is.
+
+    Args:
+        by_target: What a model was compiled with as `loss`.
+        y: Labels.
+        weight: Weights of the rows, or None.
+    """
+    if isinstance(by_target, _MaskedLoss) and not keras.tree.is_nested(y):
+        return by_target.spread(y, weight)
+    if not isinstance(by_target, Mapping) or not isinstance(y, Mapping):
+        return y, weight
+    if not any(isinstance(loss, _MaskedLoss) for loss in by_target.values()):
+        return y, weight
+    labels, weights = dict(y), {}
+    for name, loss in by_target.items():
+        given = weight.get(name) if isinstance(weight, Mapping) else weight
+        if isinstance(loss, _MaskedLoss):
+            labels[name], weights[name] = loss.spread(y[name], given)
+        else:
+            weights[name] = ops.ones(ops.shape(y[name])[:1]) if given is None else given
+    return labels, weights
 
 
 @keras.saving.register_keras_serializable(package="autorec")

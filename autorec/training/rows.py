@@ -76,7 +76,7 @@ def touched_rows(table: Any, gradient: Any) -> SparseRows | DenseRows:
         return DenseRows(gradient, tf.cast(touched, gradient.dtype))
     rows, dim = table.shape
     if rows * dim > SMALL:
-        if _under_xla():
+        if under_xla():
             raise ConfigError(
                 "jit_compile",
                 f"False with a row-sparse table of {rows} rows of {dim}",
@@ -92,7 +92,7 @@ def touched_rows(table: Any, gradient: Any) -> SparseRows | DenseRows:
 
 def _sums(values: Any, position: Any, rows: Any) -> Any:
     """Returns (rows, dim), in each row the sum of the values with its position."""
-    if _under_xla():
+    if under_xla():
         return tf.math.unsorted_segment_sum(values, position, rows)
     # The product with a sparse matrix of ones sums the same in a third of the time.
     count = tf.size(position, out_type=tf.int64)
@@ -106,6 +106,6 @@ def _sums(values: Any, position: Any, rows: Any) -> Any:
     )
 
 
-def _under_xla() -> bool:
+def under_xla() -> bool:
     """Returns whether a function is being traced that XLA compiles."""
     return not tf.executing_eagerly() and bool(GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
