@@ -152,7 +152,7 @@ class FirstPass:
         counter = self.counts[table_of(feature)]
         if feature.kind == "categorical":
             codes = counter.codes(columns.keys(column, feature))
-            counter.add(np.take(codes, train))
+            counter.add(codes if len(train) == len(codes) else np.take(codes, train, mode="clip"))
             return codes
         offsets, values = columns.flat_list(column, feature)
         found = Lists(offsets, counter.codes(values.dictionary_encode()))

@@ -13,7 +13,6 @@ from keras import ops
 
 from autorec.data.layout import TargetColumn
 
-
 # Whether losses are taken of shards, see `apart`.
 _APART = ContextVar("apart", default=False)
 

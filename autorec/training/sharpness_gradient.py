@@ -373,7 +373,7 @@ def _joined(gradient: Any, variable: Any) -> Any:
     if not isinstance(gradient, tuple):
         return gradient
     values, indices = gradient
-    return tf.IndexedSlices(values.concat(), indices.concat(), tf.constant(variable.shape, tf.int32))
+    return tf.IndexedSlices(values.concat(), indices.concat(), tf.constant(tuple(variable.shape), tf.int32))
 
 
 def _slices(gradient: Any, table: Any) -> tf.IndexedSlices:
@@ -382,7 +382,7 @@ def _slices(gradient: Any, table: Any) -> tf.IndexedSlices:
         gradient = tf.IndexedSlices(tf.zeros((0, *table.shape[1:]), table.dtype), tf.zeros((0,), tf.int32))
     elif not isinstance(gradient, tf.IndexedSlices):
         gradient = tf.IndexedSlices(gradient, tf.range(table.shape[0]))
-    return tf.IndexedSlices(gradient.values, tf.cast(gradient.indices, tf.int32), tf.constant(table.shape, tf.int32))
+    return tf.IndexedSlices(gradient.values, tf.cast(gradient.indices, tf.int32), tf.constant(tuple(table.shape), tf.int32))
 
 
 def _square(gradients: Sequence[Any]) -> Any:
