@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _NAMES = {
     "CTRRecommender": "autorec.recommender",
     "RatingRecommender": "autorec.recommender",
+    "SharpnessAware": "autorec.training.sharpness",
     "Schema": "autorec.data.schema",
     "Feature": "autorec.data.schema",
     "TrainOptions": "autorec.training.options",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -122,6 +123,8 @@ class TrialTrainer:
 
     def _train(self, job: Job) -> dict[str, Any]:
         model, options = self._build(job.hp, job.seed)
+        if (job.epochs or self.epochs) < self.epochs:
+            options = dataclasses.replace(options, sharpness=None)  # twice the cost, for a trial that is to be cheap
         result = train(
             model,
             [self.train],

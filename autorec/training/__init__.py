@@ -10,11 +10,14 @@ from typing import Any
 
 _NAMES = {
     "RowSparse": "autorec.training.row_sparse",
+    "SharpnessAware": "autorec.training.sharpness",
+    "SharpnessAwareModel": "autorec.training.sharpness_model",
     "TrainOptions": "autorec.training.options",
     "TrainResult": "autorec.training.trainer",
     "default_batch_size": "autorec.training.sizes",
     "default_epochs": "autorec.training.sizes",
     "predict": "autorec.training.prediction",
+    "sharpness_aware": "autorec.training.sharpness_model",
     "tables": "autorec.training.table_variables",
     "train": "autorec.training.trainer",
 }

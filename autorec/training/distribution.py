@@ -194,10 +194,13 @@ def _gradients_summed_first(optimizer: Any) -> Iterator[None]:
 
 @contextmanager
 def _moments_of_whole_batches(model: Any) -> Iterator[None]:
-    """Lets batch normalization take mean and variance over all replicas; each replica's own averages would differ."""
+    """Lets batch normalization take mean and variance over all replicas; each replica's own averages would differ.
+
+    Sharpness-aware training takes them over a shard, as it does on one device.
+    """
     layers = [
         layer
-        for layer in model._flatten_layers(include_self=False, recursive=True)
+        for layer in ([] if hasattr(model, "sharpness") else model._flatten_layers(include_self=False, recursive=True))
         if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized
     ]
     for layer in layers:

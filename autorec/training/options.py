@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autorec.errors import ConfigError, unknown_name
+from autorec.training.sharpness import SharpnessAware
 from autorec.training.strategies import strategy_name
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad", "adamax", "nadam", "ftrl", "lion")
@@ -26,6 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "patience": 2,
     "strategy": None,
     "precision": "float32",
+    "sharpness": None,
 }
 # What only a rule of the tables' own can do.
 _LAZY = ("table_l2", "table_decay")
@@ -62,6 +64,9 @@ class TrainOptions:
         precision: Of the arithmetic (default `"float32"`). `"bfloat16"` computes in it under Keras's policy
             `mixed_bfloat16`; weights, tables, first-order terms and logits stay float32. `"auto"` times both once a
             run and takes bfloat16 where it is faster. One for all trials of a run: it is not searched.
+        sharpness: A `SharpnessAware` for sharpness-aware training, which makes two passes in place of one (default
+            None: plain training). In a tuple to search among None stands for plain training too. Trials that a searcher
+            gives fewer epochs go without.
 
     Raises:
         ConfigError: If a value is not allowed.
@@ -80,6 +85,7 @@ class TrainOptions:
     patience: Any = None
     strategy: Any = None
     precision: Any = None
+    sharpness: Any = None
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
@@ -111,7 +117,8 @@ class TrainOptions:
         for name in DEFAULTS:
             value = getattr(self, name)
             if isinstance(value, tuple):
-                drawn[name] = hp.Choice(_PREFIX + name, list(value), default=value[0])
+                shown = {_shown(name, item): item for item in value}
+                drawn[name] = shown[hp.Choice(_PREFIX + name, list(shown), default=next(iter(shown)))]
         if self._searches_rate:
             low, high = _RATES
             default = DEFAULTS["learning_rate"]
@@ -146,6 +153,7 @@ class TrainOptions:
         """Returns the options as plain JSON values."""
         values = {name: getattr(self, name) for name in DEFAULTS}
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        values["sharpness"] = _each(lambda item: item and item.to_dict(), values["sharpness"])
         if _is_keras(self.optimizer):
             import keras
 
@@ -163,6 +171,7 @@ class TrainOptions:
             if name not in DEFAULTS:
                 raise unknown_name("options", name, DEFAULTS)
         arguments = dict(values)
+        arguments["sharpness"] = _each(lambda item: item and SharpnessAware.from_dict(item), values.get("sharpness"))
         if isinstance(arguments.get("optimizer"), Mapping):
             import keras
 
@@ -180,6 +189,17 @@ def _listed(name: str, value: Any) -> tuple[Any, ...]:
     if not value or any(_is_keras(item) for item in value if name == "optimizer"):
         raise ConfigError(name, "a value, or a tuple of names or numbers to search among", value)
     return value
+
+
+def _shown(name: str, value: Any) -> Any:
+    """Returns a value of a field as a hyperparameter shows it: settings in words."""
+    if name != "sharpness":
+        return value
+    return "none" if value is None else str(value)
+
+
+def _each(function: Callable[[Any], Any], value: Any) -> Any:
+    return [function(item) for item in value] if isinstance(value, list) else function(value)
 
 
 def _is_keras(optimizer: Any) -> bool:
@@ -202,6 +222,11 @@ def _check_table_optimizer(name: str, value: Any) -> None:
         raise unknown_name(name, value, TABLE_OPTIMIZERS)
 
 
+def _check_sharpness(name: str, value: Any) -> None:
+    if not isinstance(value, SharpnessAware):
+        raise ConfigError(name, "a SharpnessAware, None, or a tuple of these", value)
+
+
 def _number(allowed: str, holds: Callable[[float], bool], boolean: bool = False) -> Callable[[str, Any], None]:
     def check(name: str, value: Any) -> None:
         number = isinstance(value, (int, float)) and (boolean or not isinstance(value, bool))
@@ -219,5 +244,6 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "table_decay": _number("a number of 0 or more", lambda v: v >= 0),
     "clip": _number("a number of 0 or more", lambda v: v >= 0),
     "plateau": _number("True, False or a factor from 0 to below 1", lambda v: v is True or 0 <= v < 1, boolean=True),
+    "sharpness": _check_sharpness,
     "patience": _number("a whole number of 1 or more", lambda v: v >= 1 and v == int(v)),
 }

@@ -147,7 +147,7 @@ class SharpnessGradient:
             square = tf.zeros(())
         if own is not None:
             gradients = self._sums(gradients, self._gradients(tape, own, {}))
-        shown = told[0] if own is None else told[0] + own
+        shown = told[0] if own is None else told[0] + told[1]
         good = tf.constant(True)
         if sharp and self._hides:
             good = tf.math.is_finite(square + _square(gradients) + told[0])
@@ -359,7 +359,8 @@ def _part(tensor: Any, begin: Any, size: Any) -> Any:
         return tensor[begin : begin + size]
     rest = len(tensor.shape) - 1
     # A slice with a size of its own: XLA takes no end that moves with the beginning.
-    return tf.slice(tensor, [begin, *[0] * rest], [size, *[-1] * rest])
+    found = tf.slice(tensor, [begin, *[0] * rest], [size, *[-1] * rest])
+    return tf.ensure_shape(found, [None, *tensor.shape[1:]])
 
 
 def _arrays(count: Any, table: Any) -> tuple[Any, Any]:
@@ -382,7 +383,9 @@ def _slices(gradient: Any, table: Any) -> tf.IndexedSlices:
         gradient = tf.IndexedSlices(tf.zeros((0, *table.shape[1:]), table.dtype), tf.zeros((0,), tf.int32))
     elif not isinstance(gradient, tf.IndexedSlices):
         gradient = tf.IndexedSlices(gradient, tf.range(table.shape[0]))
-    return tf.IndexedSlices(gradient.values, tf.cast(gradient.indices, tf.int32), tf.constant(tuple(table.shape), tf.int32))
+    return tf.IndexedSlices(
+        gradient.values, tf.cast(gradient.indices, tf.int32), tf.constant(tuple(table.shape), tf.int32)
+    )
 
 
 def _square(gradients: Sequence[Any]) -> Any:

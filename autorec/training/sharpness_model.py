@@ -48,8 +48,9 @@ def sharpness_aware(model: Any, settings: SharpnessAware | None = None) -> Sharp
         inputs, outputs = model.input, model.output
     elif len(outputs) == 1:
         inputs, outputs = inputs[0], outputs[0]
-    made = SharpnessAwareModel(inputs, outputs, name=model.name)
-    made.sharpness = SharpnessAware() if settings is None else settings
+    settings = SharpnessAware() if settings is None else settings
+    made = SharpnessAwareModel(inputs, outputs, name=model.name, sharpness=settings)
+    made.dtype_policy = model.dtype_policy  # under `mixed_float16`, Keras scales the loss
     return made
 
 
@@ -62,28 +63,39 @@ class SharpnessAwareModel(keras.Model):
     normalization's moving statistics follow the first passes alone; regularisers count once, and losses that layers add
     count where they arose, neither being perturbed; clipping acts on the final gradient. Under a distribution strategy
     each replica perturbs by its own gradient. A shard whose loss or gradient is not finite is left out and the others
-    weigh more; `skipped_micro_batches` among the logs counts them. With a `LossScaleOptimizer`, which has a rule for
-    that, none is left out.
+    weigh more; `skipped_micro_batches` counts them, and `fit` warns of them. A `LossScaleOptimizer` has a rule of its
+    own for that: with it none is left out.
 
-    A model with the usual optimizers turns an embedding's gradient dense; with `RowSparse` untouched rows stay.
+    `keras.models.clone_model` takes over the layers alone: wrap what it returns with `sharpness_aware`.
+
+    Args:
+        inputs: As for `keras.Model`.
+        outputs: As for `keras.Model`.
+        sharpness: The settings.
 
     Raises:
-        ConfigError: In a step, if there is no loss, or a layer changes a variable that is not its own.
+        ConfigError: In `compile`, if there are no settings; in a step, if there is no loss, or a layer changes a
+            variable that is not its own.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, sharpness: SharpnessAware | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.sharpness = SharpnessAware()
-        self._skipped = keras.metrics.Sum(name="skipped_micro_batches")
+        self.sharpness: Any = sharpness
+        self._skipped: Any = None
 
     @property
     def skipped_micro_batches(self) -> int:
-        """Micro-batches left out since the metrics were last reset: those of the last epoch behind a `fit`."""
-        return int(self._skipped.result())
+        """Micro-batches left out since `compile`."""
+        return 0 if self._skipped is None else int(self._skipped)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compiles as Keras does; warns of a loss over pairs of a batch's rows."""
+        if self.sharpness is None:
+            raise ConfigError("sharpness", "given: a clone does not have it, see `sharpness_aware`", None)
         super().compile(*args, **kwargs)
+        # No metric: `evaluate` would show it too. On replicas each counts its own.
+        on_read, total = tf.VariableSynchronization.ON_READ, tf.VariableAggregation.SUM
+        self._skipped = tf.Variable(0, trainable=False, synchronization=on_read, aggregation=total)
         if self.sharpness.micro_batches == 1:
             return
         for name in _losses_over_rows(self.loss, self.output):
@@ -93,6 +105,21 @@ class SharpnessAwareModel(keras.Model):
                 "SharpnessAware(micro_batches=1) it sees whole batches.",
                 stacklevel=2,
             )
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles as a saved model was."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains as Keras does; warns of micro-batches that were left out."""
+        before = self.skipped_micro_batches
+        history = super().fit(*args, **kwargs)
+        skipped = self.skipped_micro_batches - before
+        if skipped:
+            warnings.warn(f"{skipped} micro-batches without a finite loss and gradient were left out.", stacklevel=2)
+        return history
 
     def train_step(self, data: Any) -> Any:
         """Makes a step; returns the running loss and metrics."""
@@ -128,7 +155,7 @@ class SharpnessAwareModel(keras.Model):
     def _show(self, found: Found, loss: Any, rows: Any, x: Any, y: Any, weight: Any) -> None:
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         self._loss_tracker.update_state(loss * replicas, sample_weight=rows)
-        self._skipped.update_state(found.skipped)
+        self._skipped.assign_add(tf.cast(found.skipped, tf.int32))
         if not found.outputs:
             return
         outputs, y, weight = found.of_good_rows(self.output, y, weight)
@@ -138,15 +165,15 @@ class SharpnessAwareModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the functional model's configuration and the settings."""
-        return {**super().get_config(), "sharpness": self.sharpness.to_dict()}
+        return {**super().get_config(), "sharpness": self.sharpness and self.sharpness.to_dict()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SharpnessAwareModel:
         """Returns the model that `get_config` described."""
         config = dict(config)
-        settings = SharpnessAware.from_dict(config.pop("sharpness"))
+        settings = config.pop("sharpness")
         model: SharpnessAwareModel = super().from_config(config, custom_objects=custom_objects)
-        model.sharpness = settings
+        model.sharpness = settings and SharpnessAware.from_dict(settings)
         return model
 
 
@@ -166,7 +193,7 @@ def _losses_over_rows(losses: Any, outputs: Any) -> list[str]:
             if isinstance(losses, dict) and isinstance(outputs, dict):
                 output = outputs[list(losses)[index]]
             if _is_over_rows(keras.losses.get(loss), output) if given is None else given:
-                found.append(getattr(loss, "name", None) or getattr(loss, "__name__", str(loss)))
+                found.append(str(getattr(loss, "name", None) or getattr(loss, "__name__", loss)))
     return found
 
 

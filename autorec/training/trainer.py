@@ -22,6 +22,7 @@ from autorec.training.optimizers import make_optimizer
 from autorec.training.options import TrainOptions
 from autorec.training.prediction import arrange, input_groups
 from autorec.training.recipe import Recipe
+from autorec.training.sharpness_model import sharpness_aware
 from autorec.training.sizes import default_batch_size, default_epochs
 from autorec.training.stepper import Stepper
 from autorec.training.suspects import suspects
@@ -119,6 +120,8 @@ def train(
         check_objective(objective, layout, validation.users is not None)
     steps = -(-rows // batch_size)
     with workers.scope():
+        if options.sharpness is not None:
+            model = sharpness_aware(model, options.sharpness)  # shares the layers and their variables
         _compile(model, layout, options)
     validation_steps = 0.0 if validation is None else validation.rows / batch_size
     limit = _steps_a_call(callbacks, steps)

@@ -20,6 +20,8 @@ from autorec.run import Run
 from autorec.searchers import trial as module
 from autorec.searchers.runner import Job
 from autorec.searchers.trial import TrialTrainer, copy_callbacks, without_optimizer
+from autorec.training.options import TrainOptions
+from autorec.training.sharpness import SharpnessAware
 
 
 @dataclass
@@ -36,9 +38,9 @@ class Result:
 class Options:
     precision = None
 
-    def tune(self, hp: Any) -> str:
+    def tune(self, hp: Any) -> TrainOptions:
         hp.Float("train/learning_rate", 0.0, 1.0)
-        return "tuned"
+        return TrainOptions(sharpness=SharpnessAware())
 
 
 def build(space: Any, hp: Any, layout: Layout) -> keras.Model:
@@ -97,7 +99,15 @@ def test_a_searcher_may_allow_fewer_epochs(
     with Run(tmp_path) as run:
         trainer_of(run)(job_of(epochs=allowed))
     assert calls[0]["epochs"] == expected
-    assert calls[0]["options"] == "tuned"
+
+
+@pytest.mark.parametrize(("allowed", "sharp"), [(None, True), (5, True), (2, False)])
+def test_a_trial_of_fewer_epochs_is_trained_plainly(
+    tmp_path: Path, calls: list[Any], allowed: int | None, sharp: bool
+) -> None:
+    with Run(tmp_path) as run:
+        trainer_of(run)(job_of(epochs=allowed))
+    assert calls[0]["options"] == TrainOptions(sharpness=SharpnessAware() if sharp else None)
 
 
 def test_a_trial_that_ended_at_its_deadline_was_cut(tmp_path: Path, calls: list[Any]) -> None:
