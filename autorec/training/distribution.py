@@ -139,6 +139,8 @@ def distributed_fit(
         model._compile_loss.build(zeros, zeros)
     with _gradients_summed_first(model.optimizer), _moments_of_whole_batches(model):
         _epochs(model, iter(shares), stepper, callbacks, epochs)
+    if hasattr(model, "sharpness"):
+        model.warn_of_skipped()
 
 
 def _epochs(model: Any, iterator: Any, stepper: DistributedStepper, callbacks: Any, epochs: int) -> None:

@@ -11,8 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from autorec.errors import ConfigError
+from autorec.training.perturbation import perturbed
+from autorec.training.row_sparse import RowSparse
+from autorec.training.rows import under_xla
 from autorec.training.sharpness import SharpnessAware
-from autorec.training.sharpness_gradient import Found, SharpnessGradient, perturbed
+from autorec.training.sharpness_gradient import SharpnessGradient
+from autorec.training.sharpness_shards import Found
 
 # What a wrapper cannot carry over from a model of one's own class.
 _OWN = ("train_step", "compute_loss", "compute_metrics")
@@ -86,7 +90,7 @@ class SharpnessAwareModel(keras.Model):
     @property
     def skipped_micro_batches(self) -> int:
         """Micro-batches left out since `compile`."""
-        return 0 if self._skipped is None else int(self._skipped)
+        return 0 if self._skipped is None else int(tf.convert_to_tensor(self._skipped))
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compiles as Keras does; warns of a loss over pairs of a batch's rows."""
@@ -116,10 +120,14 @@ class SharpnessAwareModel(keras.Model):
         """Trains as Keras does; warns of micro-batches that were left out."""
         before = self.skipped_micro_batches
         history = super().fit(*args, **kwargs)
+        self.warn_of_skipped(before)
+        return history
+
+    def warn_of_skipped(self, before: int = 0) -> None:
+        """Warns of micro-batches left out since there were `before` of them."""
         skipped = self.skipped_micro_batches - before
         if skipped:
-            warnings.warn(f"{skipped} micro-batches without a finite loss and gradient were left out.", stacklevel=2)
-        return history
+            warnings.warn(f"{skipped} micro-batches without a finite loss and gradient were left out.", stacklevel=3)
 
     def train_step(self, data: Any) -> Any:
         """Makes a step; returns the running loss and metrics."""
@@ -149,6 +157,8 @@ class SharpnessAwareModel(keras.Model):
         if terms:
             added = tape.gradient(scaled, [v.value for v in variables])
             gradients = [g if a is None else tf.convert_to_tensor(g) + a for g, a in zip(gradients, added)]
+        if under_xla() and not isinstance(self.optimizer, RowSparse):  # Keras's own would take -1 for a row
+            gradients = [tf.convert_to_tensor(g) for g in gradients]
         self.optimizer.apply_gradients(zip(gradients, variables))
         return found.loss + total
 

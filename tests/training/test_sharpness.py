@@ -12,9 +12,10 @@ import pytest
 import tensorflow as tf
 
 from autorec.errors import ConfigError
+from autorec.training.perturbation import perturbation
 from autorec.training.row_sparse import RowSparse
 from autorec.training.sharpness import SharpnessAware
-from autorec.training.sharpness_gradient import SharpnessGradient, perturbation
+from autorec.training.sharpness_gradient import SharpnessGradient
 from autorec.training.sharpness_model import SharpnessAwareModel, sharpness_aware
 from autorec.training.table_variables import tables
 from tests.training import small
