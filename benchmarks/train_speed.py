@@ -250,9 +250,9 @@ def _precision_figures(both: Mapping[str, Any], losses: Mapping[str, list[Any]])
     return figures | {f"{kind}_log_loss": mean for kind, mean in means.items()}
 
 
-def worst(runs: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+def worst(runs: Mapping[int, Mapping[str, Any]], name: str = "train_speed") -> dict[str, Any]:
     """Returns over several runs the worst of each figure with a target, the median of each other number."""
-    targets = tomllib.loads(TARGETS.read_text(encoding="utf-8"))["train_speed"]
+    targets = tomllib.loads(TARGETS.read_text(encoding="utf-8"))[name]
     figures: dict[str, Any] = {}
     for key in next(iter(runs.values())):
         values = [run[key] for run in runs.values() if run.get(key) is not None]

@@ -18,6 +18,8 @@ EXAMPLES = (
     "preset_in_keras",
     "quickstart",
     "several_workers",
+    "sharpness_images",
+    "sharpness_recommender",
 )
 
 
