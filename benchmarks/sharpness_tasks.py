@@ -63,9 +63,9 @@ def fitted(model: Any, data: dict[str, Any], epochs: int, patience: int, **more:
     import keras
 
     stop = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
-    history = model.fit(
-        *data["train"], validation_data=data["validation"], epochs=epochs, callbacks=[stop], verbose=0, **more
-    )
+    x, y, *weight = data["train"]
+    more |= {"sample_weight": weight[0]} if weight else {}
+    history = model.fit(x, y, validation_data=data["validation"], epochs=epochs, callbacks=[stop], verbose=0, **more)
     return len(history.history["loss"])
 
 
@@ -132,11 +132,15 @@ class Digits:
 
 
 def judged(model: Any, data: dict[str, Any], epochs: int) -> Figures:
-    """Returns validation log loss, test log loss and test error of a classifier."""
-    validation = model.evaluate(*data["validation"], verbose=0, return_dict=True)
-    test = model.evaluate(*data["test"], verbose=0, return_dict=True)
-    error = 1.0 - test["accuracy"]
-    return {"val_log_loss": validation["loss"], "log_loss": test["loss"], "error": error, "epochs": epochs}
+    """Returns validation log loss, test log loss and test error of a classifier, and its hits if it counts them."""
+    found = {}
+    for name in ("validation", "test"):
+        x, y, *weight = data[name]
+        more = {"sample_weight": weight[0]} if weight else {}
+        found[name] = model.evaluate(x, y, batch_size=256, verbose=0, return_dict=True, **more)
+    test = found["test"]
+    judged = {"val_log_loss": found["validation"]["loss"], "log_loss": test["loss"], "error": 1.0 - test["accuracy"]}
+    return {**judged, "epochs": epochs, **({"hits_10": test["hits"]} if "hits" in test else {})}
 
 
 class Clicks:
@@ -279,7 +283,6 @@ class Purchases:
         model.compile(optimizer, loss, weighted_metrics=[accuracy, hits], jit_compile=False)
         epochs = fitted(model, self.data, 1 if self.quick else 60, 3, batch_size=self.batch)
         found = judged(model, self.data, epochs)
-        found["hits_10"] = model.evaluate(*self.data["test"], verbose=0, return_dict=True)["hits"]
         rows = tuple(values[: HESSIAN_ROWS // 4] for values in self.data["train"])
 
         def value() -> Any:

@@ -13,6 +13,7 @@ from benchmarks.record import RECORDS, TARGETS
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 TRAINING_STEP = ROOT / "docs" / "training_step.md"
+SHARPNESS = ROOT / "docs" / "sharpness.md"
 PEERS = {
     "floor": "the matrix products alone: the floor",
     "ours": "AutoRec",
@@ -115,6 +116,66 @@ def recipe_rows() -> list[str]:
     return lines
 
 
+METHODS = {
+    "base": "plain",
+    "sam": "SAM",
+    "msam2": "mSAM, 2",
+    "msam4": "mSAM, 4",
+    "msam8": "mSAM, 8",
+    "msam16": "mSAM, 16",
+}
+TASKS = {
+    "digits_conv": "digits, convolutional net",
+    "digits_mlp": "digits, MLP",
+    "frappe": "Frappe, DCNv2",
+    "movielens100k": "MovieLens-100K, DCNv2",
+    "adult": "Adult, DCNv2",
+    "amazon_video_games": "Amazon Video Games, transformer",
+}
+
+
+def cost_rows() -> list[str]:
+    """Returns what a sharpness-aware step costs by method and batch size."""
+    figures = figures_of("sharpness_cost")
+    if not figures:
+        return []
+    head = ("4096 rows, ms", "over plain", "256 rows, ms", "over plain", "megabytes above plain, 4096 rows")
+    lines = [_line("a step of", *head), _line(*["---"] * (1 + len(head)))]
+    for method, name in {"plain": "plain training", **METHODS}.items():
+        if f"milliseconds_{method}_4096" not in figures:
+            continue
+        cells = []
+        for batch in (4096, 256):
+            own, plain = (figures[f"milliseconds_{each}_{batch}"] for each in (method, "plain"))
+            cells += [f"{own:.3g}", f"{own / plain:.2f}"]
+        lines.append(_line(name, *cells, f"{figures[f'megabytes_above_plain_{method}_4096']:.0f}"))
+    return lines
+
+
+def sharpness_rows() -> list[str]:
+    """Returns test log loss, error and largest eigenvalue by task and method."""
+    figures = figures_of("sharpness")
+    if not figures:
+        return []
+    head = ("method", "rho", "test log loss", "ahead of plain, s.e.", "ahead of SAM, s.e.", "test error", "eigenvalue")
+    lines = [_line("task", *head), _line(*["---"] * (1 + len(head)))]
+    for task, words in TASKS.items():
+        for method, name in METHODS.items():
+            key = f"{task}/{method}"
+            if f"{key}_log_loss" not in figures:
+                continue
+            errors = [figures.get(f"{key}_over_{over}_se") for over in ("base", "sam")]
+            cells = [
+                "" if method == "base" else f"{figures[f'{key}_rho']:g}",
+                f"{figures[f'{key}_log_loss']:.4f}",
+                *("" if each is None else f"{each:+.1f}" for each in errors),
+                f"{figures[f'{key}_error']:.4f}",
+                f"{figures[f'{key}_eigenvalue']:.3g}",
+            ]
+            lines.append(_line(words, name, *cells))
+    return lines
+
+
 def _line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
@@ -135,6 +196,8 @@ def main() -> None:
     write(TRAINING_STEP, "table rules", rule_rows())
     write(TRAINING_STEP, "precision and memory", other_rows())
     write(TRAINING_STEP, "recipe", recipe_rows())
+    write(SHARPNESS, "cost", cost_rows())
+    write(SHARPNESS, "sharpness", sharpness_rows())
 
 
 if __name__ == "__main__":

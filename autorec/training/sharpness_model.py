@@ -99,7 +99,7 @@ class SharpnessAwareModel(keras.Model):
         super().compile(*args, **kwargs)
         # No metric: `evaluate` would show it too. On replicas each counts its own.
         on_read, total = tf.VariableSynchronization.ON_READ, tf.VariableAggregation.SUM
-        self._skipped = tf.Variable(0, trainable=False, synchronization=on_read, aggregation=total)
+        self._skipped = tf.Variable(0, trainable=False, dtype=tf.int64, synchronization=on_read, aggregation=total)
         if self.sharpness.micro_batches == 1:
             return
         for name in _losses_over_rows(self.loss, self.output):
@@ -165,7 +165,7 @@ class SharpnessAwareModel(keras.Model):
     def _show(self, found: Found, loss: Any, rows: Any, x: Any, y: Any, weight: Any) -> None:
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         self._loss_tracker.update_state(loss * replicas, sample_weight=rows)
-        self._skipped.assign_add(tf.cast(found.skipped, tf.int32))
+        self._skipped.assign_add(tf.cast(found.skipped, tf.int64))
         if not found.outputs:
             return
         outputs, y, weight = found.of_good_rows(self.output, y, weight)
