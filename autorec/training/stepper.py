@@ -54,8 +54,8 @@ class Stepper:
         self.not_finite: int | None = None
         self._run = _loop(model, model.train_step)
         self._warm = False
-        self._batch_size = batch_size
-        self._may_compile = batch_size is not None and limit > 1 and xla.pays(model, batch_size, total)
+        self._batch_size = batch_size or 0
+        self._may_compile = self._batch_size > 0 and limit > 1 and xla.pays(model, self._batch_size, total)
 
     def __call__(self, iterator: Any) -> dict[str, Any]:
         """Runs the next steps of the epoch; returns the running means of loss and metrics."""
