@@ -64,7 +64,7 @@ class Stepper:
         while left and (not logs or not self.late()):
             if self._may_compile and self.done >= xla.AFTER:
                 self._compile(iterator)
-            count = min(left, self._affordable())
+            count = min(left, self._affordable(), *self._before_xla())
             logs = self._timed(iterator, count)
             left -= count
             if self.not_finite is not None:
@@ -94,6 +94,10 @@ class Stepper:
         if self.deadline is not None:
             seconds = min(seconds, self.deadline - self._reserve() - time.monotonic())
         return max(1, int(seconds / self.seconds_a_step))
+
+    def _before_xla(self) -> tuple[int, ...]:
+        """Returns the steps up to XLA, if any are to come: how many fit into a call is a matter of the clock."""
+        return (xla.AFTER - self.done,) if self._may_compile else ()
 
     def _compile(self, iterator: Any) -> None:
         self._may_compile = False

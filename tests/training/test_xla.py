@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import tensorflow as tf
 from autorec.training import TrainOptions, train, xla
 from autorec.training.losses import losses
 from autorec.training.optimizers import make_optimizer
+from autorec.training.stepper import Stepper
 from tests.training import small
 
 BATCH = 64
@@ -39,6 +42,22 @@ def test_a_step_of_xla_trains_as_the_usual_one(monkeypatch: pytest.MonkeyPatch) 
     assert made == [True]
     for a, b in zip(usual.get_weights(), fast.get_weights()):
         np.testing.assert_allclose(a, b, atol=2e-5)
+
+
+@pytest.mark.parametrize("a_call", [1, 5, 100])
+def test_xla_begins_behind_the_same_step_however_many_fit_into_a_call(
+    monkeypatch: pytest.MonkeyPatch, a_call: int
+) -> None:
+    begun: list[int] = []
+
+    def compile_nothing(stepper: Stepper, iterator: Any) -> None:
+        begun.append(stepper.done)
+        stepper._may_compile = False
+
+    monkeypatch.setattr(Stepper, "_affordable", lambda stepper: a_call)
+    monkeypatch.setattr(Stepper, "_compile", compile_nothing)
+    run(monkeypatch, 9)
+    assert begun == [9]
 
 
 def test_a_training_that_ends_soon_is_not_compiled() -> None:
