@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
@@ -103,9 +104,21 @@ class TrainOptions:
             from autorec.training.row_sparse import check_inner
 
             check_inner(self.optimizer)
+        if _is_keras(self.optimizer):
+            self._check_wrapper()
         for name in _LAZY:
             if self.table_optimizer == "dense" and getattr(self, name) not in (None, 0):
                 raise ConfigError(name, "0 or None with table_optimizer='dense'", getattr(self, name))
+
+    def _check_wrapper(self) -> None:
+        """Checks that nothing is to be set on an optimizer that has it set on another one within."""
+        if not (hasattr(self.optimizer, "inner") or hasattr(self.optimizer, "inner_optimizer")):
+            return
+        for name in ("learning_rate", "clip"):
+            value = getattr(self, name)
+            if value not in (None, 0):
+                kind = type(self.optimizer).__name__
+                raise ConfigError(name, f"left out with a {kind}: set it on the optimizer within", value)
 
     def tune(self, hp: Any) -> TrainOptions:
         """Returns the options with all that is open drawn from `hp` as `train/<field>`, the rest at its default.
@@ -158,6 +171,8 @@ class TrainOptions:
             import keras
 
             values["optimizer"] = keras.optimizers.serialize(self.optimizer)
+            # Keras counts on: the same optimizer made once more, to go on with a run, would be another one.
+            values["optimizer"]["config"].pop("name", None)
         return values
 
     @classmethod
@@ -175,7 +190,7 @@ class TrainOptions:
         if isinstance(arguments.get("optimizer"), Mapping):
             import keras
 
-            arguments["optimizer"] = keras.optimizers.deserialize(dict(arguments["optimizer"]))
+            arguments["optimizer"] = keras.optimizers.deserialize(copy.deepcopy(arguments["optimizer"]))
         return cls(**arguments)
 
     @property

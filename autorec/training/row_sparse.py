@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import keras
@@ -15,6 +18,18 @@ RULES = ("adam", "adagrad", "rowwise_adagrad")
 # Adagrad's steps shrink as 1/sqrt(n) from the rate on; ten times Adam's lets rare rows get as far.
 _SCALES = {"adam": 1.0, "adagrad": 10.0, "rowwise_adagrad": 10.0}
 _SLOTS = {"adam": ("momentum", "velocity"), "adagrad": ("accumulator",), "rowwise_adagrad": ("accumulator",)}
+
+_NOT_BELOW_0 = ("a number of 0 or more", lambda value: value >= 0)
+_POSITIVE = ("a number above 0", lambda value: value > 0)
+_DECAY = ("a number from 0 to below 1", lambda value: 0 <= value < 1)
+_NUMBERS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "table_l2": _NOT_BELOW_0,
+    "table_decay": _NOT_BELOW_0,
+    "table_scale": _POSITIVE,
+    "beta_1": _DECAY,
+    "beta_2": _DECAY,
+    "epsilon": _POSITIVE,
+}
 
 
 @keras.saving.register_keras_serializable(package="autorec")
@@ -75,9 +90,9 @@ class RowSparse(keras.optimizers.Optimizer):
     ) -> None:
         if rule not in RULES:
             raise unknown_name("rule", rule, RULES)
-        for argument, value in (("table_l2", table_l2), ("table_decay", table_decay)):
-            if not value >= 0:
-                raise ConfigError(argument, "a number of 0 or more", value)
+        _check(table_l2=table_l2, table_decay=table_decay, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+        if table_scale is not None:
+            _check(table_scale=table_scale)
         inner = _inner(optimizer)
         super().__init__(learning_rate=lambda: inner.learning_rate, name=name)
         self.inner = inner
@@ -215,8 +230,21 @@ def check_inner(optimizer: Any) -> None:
     if isinstance(optimizer, (RowSparse, keras.optimizers.LossScaleOptimizer)):
         raise ConfigError("optimizer", "an optimizer that wraps no other", type(optimizer).__name__)
     for name in ("use_ema", "gradient_accumulation_steps", "loss_scale_factor"):
-        if getattr(optimizer, name):
-            raise ConfigError(f"optimizer.{name}", "left out where tables have a rule of their own", optimizer.name)
+        value = getattr(optimizer, name)
+        if value:
+            raise ConfigError(
+                f"optimizer.{name}",
+                "left out where tables have a rule of their own",
+                value,
+                "`TrainOptions(table_optimizer='dense')` takes it.",
+            )
+
+
+def _check(**numbers: Any) -> None:
+    for name, value in numbers.items():
+        allowed, holds = _NUMBERS[name]
+        if isinstance(value, bool) or not isinstance(value, Real) or not (math.isfinite(value) and holds(value)):
+            raise ConfigError(name, allowed, value)
 
 
 def _inner(optimizer: Any) -> Any:

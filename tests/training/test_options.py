@@ -13,6 +13,7 @@ import pytest
 
 from autorec.errors import ConfigError
 from autorec.training.options import DEFAULTS, TrainOptions
+from autorec.training.row_sparse import RowSparse
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,27 @@ def test_plateau_true_is_the_tenfold_cut() -> None:
 @pytest.mark.parametrize("options", [TrainOptions(), TrainOptions(clip=0.0, plateau=False, patience=(1, 2))])
 def test_options_survive_json(options: TrainOptions) -> None:
     assert TrainOptions.from_dict(json.loads(json.dumps(options.to_dict()))) == options
+
+
+def test_an_optimizer_made_once_more_is_the_same() -> None:
+    once, again = (TrainOptions(optimizer=keras.optimizers.SGD(0.5)).to_dict() for _ in range(2))
+    assert once == again
+
+
+def test_reading_options_leaves_what_is_read_as_it_was() -> None:
+    schedule = keras.optimizers.schedules.CosineDecay(1e-2, 100)
+    text = json.dumps(TrainOptions(optimizer=keras.optimizers.AdamW(schedule)).to_dict())
+    values = json.loads(text)
+    assert TrainOptions.from_dict(values).to_dict() == json.loads(text)
+    assert json.dumps(values) == text
+
+
+@pytest.mark.parametrize("field", [{"learning_rate": 0.1}, {"clip": 1.0}])
+def test_nothing_is_set_on_an_optimizer_that_wraps_another(field: dict[str, float]) -> None:
+    optimizer = RowSparse("adam")
+    with pytest.raises(ConfigError, match=rf"`{next(iter(field))}` must be left out with a RowSparse"):
+        TrainOptions(optimizer=optimizer, table_optimizer="dense", **field)
+    assert TrainOptions(optimizer=optimizer, table_optimizer="dense").resolved().learning_rate is None
 
 
 def test_a_keras_optimizer_survives_json() -> None:

@@ -300,7 +300,12 @@ def test_variables_hold_the_state_of_both_parts() -> None:
     [
         ({"rule": "lazy"}, "rule"),
         ({"table_l2": -1.0}, "table_l2"),
+        ({"table_l2": "much"}, "table_l2"),
         ({"table_decay": float("nan")}, "table_decay"),
+        ({"table_scale": 0.0}, "table_scale"),
+        ({"beta_1": 1.0}, "beta_1"),
+        ({"beta_2": -0.1}, "beta_2"),
+        ({"epsilon": 0.0}, "epsilon"),
         ({"optimizer": tf.Module()}, "keras.optimizers.Optimizer"),
         ({"optimizer": "adamm"}, "keras.optimizers.Optimizer"),
         ({"optimizer": RowSparse()}, "wraps no other"),
