@@ -39,6 +39,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "with_clip": {"clip": 1.0},
 }
 QUICK = ("default", "plain_adam")
+#: The options that name a cell. Others are at values that change nothing: one that comes later makes no other cells.
+NAMED = (
+    "optimizer",
+    "learning_rate",
+    "table_optimizer",
+    "table_l2",
+    "table_decay",
+    "clip",
+    "plateau",
+    "patience",
+    "strategy",
+    "precision",
+)
 
 
 def demo() -> tuple[Any, Any, str, str]:
@@ -128,6 +141,12 @@ def keep_last_weights() -> Any:
     return LastWeights()
 
 
+def configuration(name: str, options: Any) -> dict[str, Any]:
+    """Returns what names the cells of a set and training options."""
+    values = options.resolved().to_dict()
+    return {"set": name, "options": {field: values[field] for field in NAMED}}
+
+
 def run(name: str, cells: Cells, seeds: Sequence[int], folder: Path, quick: bool) -> dict[str, list[dict[str, Any]]]:
     """Returns the cells of a set by variant."""
     from autorec.training.options import TrainOptions
@@ -136,7 +155,7 @@ def run(name: str, cells: Cells, seeds: Sequence[int], folder: Path, quick: bool
     found: dict[str, list[dict[str, Any]]] = {}
     for variant in QUICK if quick else VARIANTS:
         options = TrainOptions(**VARIANTS[variant])
-        cell = {"set": name, "options": options.resolved().to_dict()}
+        cell = configuration(name, options)
         found[variant] = [
             cells.get(cell, seed, lambda seed=seed, options=options: encoded.measure(options, seed)) for seed in seeds
         ]

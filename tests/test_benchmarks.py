@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from autorec.training.options import TrainOptions
+from benchmarks import recipe
+from benchmarks.record import Cells
+
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = tomllib.loads((ROOT / "benchmarks" / "targets.toml").read_text(encoding="utf-8"))
 
@@ -26,3 +30,16 @@ def quick(name: str) -> dict[str, float]:
 @pytest.mark.parametrize("name", ["demo", "ingest", "sharpness_cost"])
 def test_a_quick_run_prints_every_figure_of_the_targets(name: str) -> None:
     assert set(TARGETS[name]) <= set(quick(name))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["recipe", "train_speed"])
+def test_a_quick_run_on_data_sets_prints_every_figure_of_the_targets(name: str, real_data: Path) -> None:
+    assert set(TARGETS[name]) <= set(quick(name))
+
+
+def test_the_record_of_the_recipe_is_found_by_todays_options() -> None:
+    cells = Cells("recipe", recipe.METHOD, quick=False)
+    for variant, fields in recipe.VARIANTS.items():
+        wanted = recipe.configuration("frappe", TrainOptions(**fields))
+        assert cells.find(wanted, 0) is not None, variant
