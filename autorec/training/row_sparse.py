@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from autorec.errors import ConfigError, unknown_name
-from autorec.training.rows import DenseRows, SparseRows, touched_rows
+from autorec.training.rows import DenseRows, SparseRows, update_rows
 
 RULES = ("adam", "adagrad", "rowwise_adagrad")
 # Adagrad's steps shrink as 1/sqrt(n) from the rate on; ten times Adam's lets rare rows get as far.
@@ -153,8 +153,10 @@ class RowSparse(keras.optimizers.Optimizer):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates a table's rows in the batch."""
+        update_rows(variable, gradient, lambda rows: self._update_rows(rows, variable, learning_rate))
+
+    def _update_rows(self, rows: SparseRows | DenseRows, variable: Any, learning_rate: Any) -> None:
         slots = [slot.value for slot in self._slots[self._get_variable_index(variable)]]
-        rows = touched_rows(variable, gradient)
         old = rows.read(variable)
         summed = rows.gradient
         if self.table_l2:

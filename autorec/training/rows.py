@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -9,10 +10,13 @@ from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from autorec.errors import ConfigError
 
-# Up to so many values, going over all rows is faster than finding the distinct ones among a batch's ids: on two cores,
-# 26,624 ids of width 16, a lazy Adam step took .71 against .85 ms at 2,000 rows, 1.35 against 1.58 at 20,000 and 2.24
-# against 1.50 at 50,000.
+# Up to so many values a table is gone over as a whole, whatever the batch.
 SMALL = 20_000 * 16
+# Up to so many values, it is where the batch has at least half as many ids as the table has rows: that is faster than
+# finding the distinct ones. On two cores a lazy Adam step at width 16 took, whole against distinct, .92 and 1.31 ms for
+# 26,624 ids and 20,000 rows, 1.60 and 2.12 for 50,000, 3.29 and 2.40 for 100,000; for 106,496 ids and 100,000 rows 4.90
+# and 8.20, for 200,000 8.53 and 9.88.
+MEDIUM = 250_000 * 16
 
 
 class SparseRows:
@@ -63,28 +67,46 @@ class DenseRows:
         return new
 
 
-def touched_rows(table: Any, gradient: Any) -> SparseRows | DenseRows:
-    """Returns the rows that a gradient of `table` touches.
+def update_rows(table: Any, gradient: Any, update: Callable[[SparseRows | DenseRows], None]) -> None:
+    """Calls `update` with the rows of `table` that a gradient touches.
 
     A dense gradient (one that something made dense on its way) touches the rows in which it is not 0.
 
     Raises:
-        ConfigError: If the table is large and the step is to be compiled by XLA.
+        ConfigError: If the table is not small and the step is to be compiled by XLA.
     """
     if not isinstance(gradient, tf.IndexedSlices):
         touched = tf.reduce_any(tf.not_equal(gradient, 0.0), axis=1, keepdims=True)
-        return DenseRows(gradient, tf.cast(touched, gradient.dtype))
+        update(DenseRows(gradient, tf.cast(touched, gradient.dtype)))
+        return
     rows, dim = table.shape
-    if rows * dim > SMALL:
-        if under_xla():
-            raise ConfigError(
-                "jit_compile",
-                f"False with a row-sparse table of {rows} rows of {dim}",
-                True,
-                "XLA cannot find the distinct rows of a batch. Call model.compile(..., jit_compile=False); Keras's "
-                "default, 'auto', is True on a GPU.",
-            )
-        return SparseRows(gradient)
+    if rows * dim <= SMALL:
+        update(_whole(gradient, rows))
+        return
+    if under_xla():
+        raise ConfigError(
+            "jit_compile",
+            f"False with a row-sparse table of {rows} rows of {dim}",
+            True,
+            "XLA cannot find the distinct rows of a batch. Call model.compile(..., jit_compile=False); Keras's "
+            "default, 'auto', is True on a GPU.",
+        )
+    if rows * dim > MEDIUM or tf.distribute.has_strategy():  # within replicas, an update may not hang on a condition
+        update(SparseRows(gradient))
+        return
+
+    def branch(found: Callable[[], SparseRows | DenseRows]) -> Callable[[], Any]:
+        def run() -> Any:
+            update(found())
+            return tf.constant(0)
+
+        return run
+
+    many = 2 * tf.size(gradient.indices) >= rows
+    tf.cond(many, branch(lambda: _whole(gradient, rows)), branch(lambda: SparseRows(gradient)))
+
+
+def _whole(gradient: tf.IndexedSlices, rows: int) -> DenseRows:
     ones = tf.ones_like(gradient.indices, gradient.dtype)
     count = tf.math.unsorted_segment_sum(ones, gradient.indices, rows)
     return DenseRows(_sums(gradient.values, gradient.indices, rows), tf.minimum(count, 1.0)[:, None])

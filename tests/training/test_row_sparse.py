@@ -19,11 +19,13 @@ from tests.training import small
 RULES = ["adam", "adagrad", "rowwise_adagrad"]
 
 
-@pytest.fixture(params=["small", "large"], autouse=True)
+@pytest.fixture(params=["small", "medium", "large"], autouse=True)
 def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every fact holds on both sides of the size from which rows are gathered."""
-    if request.param == "large":
+    """Every fact holds for tables of which all rows are gone over, of which it hangs on the batch, or of which none."""
+    if request.param != "small":
         monkeypatch.setattr(rows, "SMALL", 0)
+    if request.param == "large":
+        monkeypatch.setattr(rows, "MEDIUM", 0)
 
 
 def table_of(values: Any) -> Any:
