@@ -46,7 +46,7 @@ class TrialTrainer:
         batch_size: Rows of a step.
         epochs: Most epochs; a searcher may allow fewer.
         callbacks: Keras callbacks.
-        emit: Receives an event `epoch` at the start of each.
+        emit: Receives an event `epoch` at the start of each, and a `message` of a trial that its loss ended early.
         workers: Those that train each model together. The chief's trainer sends each job to the others' `follow`.
 
     Raises:
@@ -139,6 +139,8 @@ class TrialTrainer:
             objective=self.objective,
         )
         cut = job.deadline is not None and time.monotonic() >= job.deadline
+        if result.failure is not None and self.emit is not None:
+            self.emit({"event": "message", "text": f"trial {job.number} ended early: {result.failure}"})
         if self.workers.chief:
             with new_folder(self.run.trial_directory(job.number)) as folder:
                 without_optimizer(model).save(folder / MODEL)
@@ -151,6 +153,7 @@ class TrialTrainer:
             "steps": result.steps,
             "parameters": model.count_params(),
             "cut": cut,
+            "failure": result.failure,
         }
 
     def _build(self, hp: Any, seed: int) -> tuple[Any, TrainOptions]:

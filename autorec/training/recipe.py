@@ -122,6 +122,7 @@ class Recipe(keras.callbacks.Callback):
         best = None if not self.best_epoch else self.history[self.best_epoch - 1][self._objective]
         if best is None or self._sign * score > self._sign * best:
             self.best_epoch = len(self.history)
+            self._best_weights = None  # let go first: two copies of large tables might not fit
             self._best_weights = self.model.get_weights()
             self._good = None
             self.course = list(self._path)

@@ -14,7 +14,7 @@ import numpy as np
 from autorec.data.cache import Part
 from autorec.data.dataset import batches, fits_in_memory, shuffled_batch
 from autorec.data.layout import Layout
-from autorec.errors import ConfigError
+from autorec.errors import ConfigError, TrialFailed
 from autorec.training.callbacks import TimeLimit
 from autorec.training.distribution import DistributedStepper, distributed_fit
 from autorec.training.losses import losses
@@ -45,6 +45,7 @@ class TrainResult:
         steps: Training steps done.
         seconds: Wall time.
         cut: Whether the deadline ended it in the middle of an epoch.
+        failure: What ended it behind its best epoch: a loss that was not finite; None if nothing did.
     """
 
     metrics: dict[str, float]
@@ -54,6 +55,7 @@ class TrainResult:
     steps: int
     seconds: float
     cut: bool
+    failure: str | None = None
 
 
 def train(
@@ -99,7 +101,9 @@ def train(
 
     Raises:
         ConfigError: If an argument cannot be used.
-        TrialFailed: If the loss or the objective is not a number; the model then has the best weights so far.
+        TrialFailed: If the loss or the objective is not a number before there is a best epoch; the model then has its
+            first weights, or without validation those of the last epoch. Behind a best epoch it ends the training,
+            with that epoch's weights, and is told in the result.
 
     Example:
         >>> train(model, [cache.train], cache.validation, layout=cache.layout, epochs=5).metrics["val_auc"]
@@ -136,10 +140,16 @@ def train(
     found = partial(_suspects, model, parts, layout, batch_size, seed, resident)
     recipe = Recipe(options, stepper, judge, objective, rates, found)
     dataset = partial(_dataset, model, parts, layout, batch_size, seed, epochs, resident)
-    if isinstance(stepper, DistributedStepper):
-        distributed_fit(model, dataset, stepper, [recipe, *callbacks], epochs)
-    else:
-        _fit(model, dataset(), stepper, [recipe, *callbacks], epochs)
+    failure = None
+    try:
+        if isinstance(stepper, DistributedStepper):
+            distributed_fit(model, dataset, stepper, [recipe, *callbacks], epochs)
+        else:
+            _fit(model, dataset(), stepper, [recipe, *callbacks], epochs)
+    except TrialFailed as error:
+        if not recipe.best_epoch:
+            raise
+        failure = str(error)
     return TrainResult(
         metrics=recipe.metrics,
         history=recipe.history,
@@ -147,7 +157,8 @@ def train(
         course=recipe.course,
         steps=stepper.done,
         seconds=time.monotonic() - begin,
-        cut=stepper.done % steps != 0,
+        cut=failure is None and stepper.done % steps != 0,
+        failure=failure,
     )
 
 

@@ -33,6 +33,7 @@ class Result:
     steps: int = 4
     course: list[float] = field(default_factory=lambda: [0.1, 0.1])
     cut: bool = False
+    failure: str | None = None
 
 
 class Options:
@@ -56,7 +57,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     def train(model: Any, parts: Any, validation: Any, **arguments: Any) -> Result:
         model.compile("adam", "mse")
         found.append({"model": model, "kernel": model.get_layer("dense").get_weights()[0], **arguments})
-        return Result()
+        return Result(failure=Result.failure)
 
     monkeypatch.setattr(module, "train", train)
     monkeypatch.setattr(module, "build", build)
@@ -186,3 +187,15 @@ def test_a_refit_that_is_cut_short_fails(tmp_path: Path, calls: list[Any]) -> No
     row = {"values": {}, "seed": 3, "course": [0.1] * 3}
     with Run(tmp_path) as run, pytest.raises(TrialFailed, match="time"):
         trainer_of(run).refit(row)
+
+
+def test_a_trial_that_its_loss_ended_early_is_kept_and_told(
+    tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Result, "failure", "the loss is not finite at step 9")
+    told: list[dict[str, Any]] = []
+    with Run(tmp_path) as run:
+        result = trainer_of(run, emit=told.append)(job_of(2))
+        assert (run.trial_directory(2) / "model.keras").exists()
+    assert result["failure"] == "the loss is not finite at step 9"
+    assert "trial 2 ended early: the loss is not finite at step 9" in [event.get("text") for event in told]

@@ -208,11 +208,13 @@ def test_the_step_is_named_exactly_in_a_loop_of_many() -> None:
         run(parts=[part])
 
 
-def test_after_nan_the_model_has_the_weights_of_its_best_epoch() -> None:
-    model = small.model()
-    with pytest.raises(TrialFailed, match="keeps the weights of epoch 1"):
-        run(model, callbacks=[nan_after(9)])
-    assert np.isfinite(predict(model, small.part(10))["click"]).all()
+def test_nan_behind_a_best_epoch_ends_the_training_with_its_weights() -> None:
+    model, judge = small.model(), small.part(200, seed=1)
+    result = run(model, validation=judge, callbacks=[nan_after(9)])
+    assert "step 10 (epoch 2)" in result.failure
+    assert "keeps the weights of epoch 1" in result.failure
+    assert (result.best_epoch, len(result.history), result.cut) == (1, 1, False)
+    assert validation.validate(model, judge, small.layout())["val_auc"] == pytest.approx(result.metrics["val_auc"])
 
 
 def test_after_nan_in_the_first_epoch_the_model_has_its_first_weights() -> None:
