@@ -24,7 +24,7 @@ from benchmarks.record import TARGETS, Cells, arguments, finish, need_data
 from benchmarks.train_speed_pool import distinct, make_pool
 from benchmarks.turns import Worker, in_turn
 
-METHOD = 1
+METHOD = 2
 SIZES = {"1e5": 100_000, "1e6": 1_000_000, "1e7": 10_000_000}
 QUICK_SIZES = {"1e5": 50_000, "1e6": 50_000, "1e7": 200_000}
 PEERS = ("plain_keras", "fused_keras", "torch_dense", "torch_sparse")
