@@ -11,9 +11,11 @@ from typing import Any
 
 from autorec.errors import AutoRecError, ConfigError, DataError
 from autorec.tensorflow_log import import_quietly
-from autorec.training.options import TrainOptions
+from autorec.training.options import PRECISIONS, TrainOptions
 from autorec.training.strategies import STRATEGIES
 
+# What a search by --config takes from the command line.
+_BESIDE_CONFIG = ("config", "data", "out", "quiet", "default", "run", "command")
 _EXAMPLES = {
     "search": "autorec search clicks.parquet --target click --time-limit 10m --out runs/clicks",
     "fit": "autorec fit clicks.parquet --target click --space dcnv2 --out runs/dcnv2",
@@ -113,6 +115,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--strategy", choices=tuple(STRATEGIES), help="train each model on all devices, or in several processes"
     )
+    command.add_argument("--precision", choices=PRECISIONS, help="of the arithmetic (default: float32)")
     command.add_argument("--refit", action="store_true", help="train the winner on all rows in the end")
     command.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -126,6 +129,7 @@ def _add_search(commands: Any) -> None:
     command.add_argument("--max-trials", type=int, help="trials in all (default: 20, or no limit with --time-limit)")
     command.add_argument("--time-limit", help="such as 90s, 10m, 1h30m")
     command.add_argument("--objective", help="metric that ranks, such as val_log_loss (default: val_auc, val_rmse)")
+    command.set_defaults(default=command.get_default)
 
 
 def _add_fit(commands: Any) -> None:
@@ -155,7 +159,7 @@ def _common(options: argparse.Namespace) -> dict[str, Any]:
         "epochs": options.epochs,
         "seed": options.seed,
         "refit": options.refit,
-        "options": None if options.strategy is None else TrainOptions(strategy=options.strategy),
+        "options": TrainOptions(strategy=options.strategy, precision=options.precision),
         "directory": options.out,
         "progress": not options.quiet,
         **{role: getattr(options, role) for role in _ROLES},
@@ -177,6 +181,9 @@ def _search(options: argparse.Namespace) -> None:
 def _repeat(options: argparse.Namespace) -> Any:
     from autorec.config import SearchConfig
 
+    for name, value in vars(options).items():
+        if name not in _BESIDE_CONFIG and value != options.default(name):
+            raise ConfigError(f"--{name.replace('_', '-')}", "left out: the --config has it", value)
     path = Path(options.config)
     if not path.is_file():
         raise ConfigError("--config", "the path of a run's config.json", options.config)

@@ -13,6 +13,7 @@ import numpy as np
 from keras import ops
 
 from autorec.blocks.base import Block
+from autorec.expect import expect
 
 
 def check_block(
@@ -48,10 +49,10 @@ def check_block(
     block = block_class(**arguments)
     outputs = _outputs(_call(block, values))
     if output_shape is not None:
-        assert tuple(outputs[0].shape) == output_shape, outputs[0].shape
+        expect(tuple(outputs[0].shape) == output_shape, f"shape {outputs[0].shape} is not {output_shape}")
     for output in outputs:
-        assert output.dtype == keras.config.floatx()
-        assert np.isfinite(ops.convert_to_numpy(output)).all()
+        expect(output.dtype == keras.config.floatx(), f"dtype {output.dtype} is not {keras.config.floatx()}")
+        expect(np.isfinite(ops.convert_to_numpy(output)).all(), "an output is not finite")
     _check_config(block_class, block)
     _check_saving(block_class, arguments, arrays)
     _check_mixed_precision(block_class, arguments, values)
@@ -75,14 +76,14 @@ def _outputs(output: Any) -> list[Any]:
 def _check_config(block_class: type[Block], block: Block) -> None:
     config = block.get_config()
     again = block_class.from_config(config)
-    assert again.get_config() == config
+    expect(again.get_config() == config, f"{again.get_config()} is not {config}")
 
 
 def _model(block_class: type[Block], arguments: Mapping[str, Any], arrays: Mapping[str, Any]) -> keras.Model:
     """Returns a functional model from the flat list of `arrays` to the list of outputs."""
     inputs = keras.tree.map_structure(lambda x: keras.Input(x.shape[1:], dtype=str(x.dtype)), arrays)
     outputs = _outputs(_call(block_class(**arguments), inputs))
-    assert all(output.shape[0] is None for output in outputs)
+    expect(all(output.shape[0] is None for output in outputs), "an output has a batch size of its own")
     return keras.Model(keras.tree.flatten(inputs), outputs)
 
 
@@ -106,9 +107,10 @@ def _check_saving(block_class: type[Block], arguments: Mapping[str, Any], arrays
 def _check_mixed_precision(block_class: type[Block], arguments: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     block = block_class(**arguments, dtype="mixed_bfloat16")
     for output in _outputs(_call(block, values)):
-        assert np.isfinite(ops.convert_to_numpy(ops.cast(output, "float32"))).all()
+        finite = np.isfinite(ops.convert_to_numpy(ops.cast(output, "float32"))).all()
+        expect(finite, "an output is not finite under mixed_bfloat16")
     for variable in block.trainable_variables:
-        assert variable.dtype == "float32", variable.path
+        expect(variable.dtype == "float32", f"{variable.path} is {variable.dtype} under mixed_bfloat16")
 
 
 def _check_learning(block_class: type[Block], arguments: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
@@ -122,7 +124,8 @@ def _check_learning(block_class: type[Block], arguments: Mapping[str, Any], arra
     before = float(model.evaluate(x, target, verbose=0))
     for _ in range(10):
         model.train_on_batch(x, target)
-    assert float(model.evaluate(x, target, verbose=0)) < before
+    after = float(model.evaluate(x, target, verbose=0))
+    expect(after < before, f"ten steps brought the loss from {before} to {after}")
 
 
 def _check_space(block_class: type[Block], fixed: Mapping[str, Any], values: Mapping[str, Any]) -> None:
@@ -131,8 +134,8 @@ def _check_space(block_class: type[Block], fixed: Mapping[str, Any], values: Map
     names: Sequence[str] = [item.name for item in hp.space]
     wanted = [argument for argument in block_class.SPACE if fixed.get(argument) is None]
     found = {name.split("/")[-1] for name in names}
-    assert found <= set(wanted), names
-    assert set(wanted) - found <= set(block_class.WHEN), names
+    expect(found <= set(wanted), f"searched {names}, of which SPACE has {wanted} only")
+    expect(set(wanted) - found <= set(block_class.WHEN), f"of {wanted} only {names} are searched")
     for seed in range(3):
         point = kt.HyperParameters()
         for item in hp.space:

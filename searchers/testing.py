@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import keras_tuner as kt
 
+from autorec.expect import expect
 from autorec.run import Run
 from autorec.searchers.runner import Job, search
 
@@ -68,15 +69,15 @@ class SearcherContract:
         with tempfile.TemporaryDirectory() as folder:
             reason, events = self._search(Path(folder))
         found = [sorted(event["values"].items()) for event in events if event["event"] == "started"]
-        assert reason == "max_trials"
-        assert len(found) == self.trials
-        assert all(values not in found[:place] for place, values in enumerate(found))
+        expect(reason == "max_trials", f"ended by {reason}, not by max_trials")
+        expect(len(found) == self.trials, f"{len(found)} trials, not {self.trials}")
+        expect(all(values not in found[:place] for place, values in enumerate(found)), "two trials are the same")
 
     def test_the_same_seed_gives_the_same_search_and_another_another(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             first, second, other = (self._search(Path(folder, name), seed) for name, seed in zip("abc", (1, 1, 2)))
-        assert first == second
-        assert first != other
+        expect(first == second, "one seed gave two searches")
+        expect(first != other, "two seeds gave one search")
 
     def test_a_search_cut_anywhere_goes_on_as_if_it_was_not(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -86,13 +87,13 @@ class SearcherContract:
                 cut = Path(folder, f"cut{count}")
                 cut.mkdir()
                 (cut / "journal.jsonl").write_bytes(b"".join(lines[:count]) + lines[count][:20])
-                assert self._search(cut)[1] == whole, f"differs when cut behind line {count}"
+                expect(self._search(cut)[1] == whole, f"differs when cut behind line {count}")
 
     def test_going_on_with_more_trials_equals_one_longer_search(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             _, whole = self._search(Path(folder, "whole"))
             self._search(Path(folder, "parts"), max_trials=self.trials // 2)
-            assert self._search(Path(folder, "parts"))[1] == whole
+            expect(self._search(Path(folder, "parts"))[1] == whole, "differs from one longer search")
 
     def test_the_end_of_a_small_space_is_reported(self) -> None:
         def small(hp: Any) -> float:
@@ -104,8 +105,8 @@ class SearcherContract:
         with tempfile.TemporaryDirectory() as folder:
             reason, events = self._search(Path(folder), space_build=small, evaluate=trial, max_trials=40)
         values = {(e["values"]["a"], e["values"]["b"]) for e in events if e["event"] == "started"}
-        assert reason == "exhausted"
-        assert len(values) == 4
+        expect(reason == "exhausted", f"ended by {reason}, not because it was exhausted")
+        expect(len(values) == 4, f"tried {len(values)} of 4 points")
 
     def test_failed_trials_become_rows_and_do_not_end_the_search(self) -> None:
         def trial(job: Job) -> Mapping[str, Any]:
@@ -117,11 +118,12 @@ class SearcherContract:
             self._search(Path(folder), evaluate=trial)
             rows = Run(folder, read_only=True).trials()
         failed = [row["number"] for row in rows if row["status"] == "failed"]
-        assert len(rows) == self.trials
-        assert failed == list(range(1, self.trials, 3))
-        assert all("is broken" in rows[number]["traceback"] for number in failed)
+        expect(len(rows) == self.trials, f"{len(rows)} rows, not {self.trials}")
+        expect(failed == list(range(1, self.trials, 3)), f"failed are {failed}")
+        expect(all("is broken" in rows[number]["traceback"] for number in failed), "a row lacks its cause")
 
     def test_nothing_but_the_run_is_written(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             self._search(Path(folder))
-            assert sorted(path.name for path in Path(folder).rglob("*")) == ["journal.jsonl", "lock"]
+            found = sorted(path.name for path in Path(folder).rglob("*"))
+            expect(found == ["journal.jsonl", "lock"], f"wrote {found}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
 import gc
@@ -27,6 +26,7 @@ from autorec.training.trainer import train
 from autorec.training.workers import Workers
 
 MODEL = "model.keras"
+_OWN_FAILURES = (OSError, MemoryError)
 
 
 @dataclass
@@ -106,16 +106,25 @@ class TrialTrainer:
             clear()
 
     def follow(self) -> None:
-        """Trains what the chief trains, until it calls `release`; writes nothing."""
+        """Trains what the chief trains, until it calls `release`; writes nothing.
+
+        Raises:
+            OSError, MemoryError: What goes wrong on this machine alone. The process then has to end, so that the chief,
+                which would wait for it, learns of it.
+        """
         while (order := self.workers.from_chief(None)) is not None:
-            # What goes wrong here goes wrong at the chief's, who writes it down.
-            with contextlib.suppress(Exception):
+            try:
                 if "course" in order:
                     self._refit(order, None)
                 else:
                     values, seed = order.pop("values"), order.pop("seed")
                     self._train(Job(hp=_hyperparameters(values), seed=seed, deadline=None, **order))
-            clear()
+            except _OWN_FAILURES:
+                raise
+            except Exception:
+                continue  # goes wrong at the chief's too, who writes it down
+            finally:
+                clear()
 
     def release(self) -> None:
         """Ends `follow` of the other workers."""

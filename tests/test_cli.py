@@ -81,6 +81,13 @@ def test_a_strategy_reaches_the_options(folder: Path, tmp_path: Path) -> None:
     assert config["options"]["strategy"] == "mirrored"
 
 
+def test_a_precision_reaches_the_options(folder: Path, tmp_path: Path) -> None:
+    command = ["fit", str(folder / "train.csv"), *BUDGET, "--out", str(tmp_path / "run"), "--quiet"]
+    assert main([*command, "--precision", "bfloat16"]) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["options"]["precision"] == "bfloat16"
+
+
 def test_a_configuration_repeats_its_search(folder: Path, tmp_path: Path) -> None:
     config = folder / "run" / "config.json"
     assert main(["search", "--config", str(config), "--out", str(tmp_path / "again"), "--quiet"]) == 0
@@ -149,6 +156,7 @@ def test_predict_writes_a_probability_for_each_row(folder: Path, tmp_path: Path,
             "`seed` must be 0 as in the run",
         ),
         ("search --config none.json --out x", "`--config` must be the path of a run's config.json, got 'none.json'."),
+        ("search --config x.json --precision auto", "`--precision` must be left out: the --config has it, got 'auto'"),
         ("search --config test.csv --out x", "file 'test.csv': not the config.json of a run"),
         ("evaluate none test.csv", "file 'none': neither an exported folder"),
         ("predict run test.csv --out p.xlsx", "`--out` must be a path that ends in .csv or .parquet"),

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
-    {"errors", "files", "tensorflow_log"},
+    {"errors", "expect", "files", "tensorflow_log"},
     {"config"},
     {"data"},
     {"blocks", "run"},

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from autorec.training.sharpness_model import SharpnessAwareModel
 from autorec.training.stepper import Stepper
 from autorec.training.workers import Workers
 
@@ -139,7 +140,7 @@ def distributed_fit(
         model._compile_loss.build(zeros, zeros)
     with _gradients_summed_first(model.optimizer), _moments_of_whole_batches(model):
         _epochs(model, iter(shares), stepper, callbacks, epochs)
-    if hasattr(model, "sharpness"):
+    if isinstance(model, SharpnessAwareModel):
         model.warn_of_skipped()
 
 
@@ -202,8 +203,10 @@ def _moments_of_whole_batches(model: Any) -> Iterator[None]:
     """
     layers = [
         layer
-        for layer in ([] if hasattr(model, "sharpness") else model._flatten_layers(include_self=False, recursive=True))
-        if isinstance(layer, keras.layers.BatchNormalization) and not layer.synchronized
+        for layer in model._flatten_layers(include_self=False, recursive=True)
+        if not isinstance(model, SharpnessAwareModel)
+        and isinstance(layer, keras.layers.BatchNormalization)
+        and not layer.synchronized
     ]
     for layer in layers:
         layer.synchronized = True

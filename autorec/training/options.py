@@ -91,8 +91,8 @@ class TrainOptions:
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
             value = getattr(self, name)
-            if isinstance(value, list):
-                object.__setattr__(self, name, value := tuple(value))
+            value = tuple(map(_plain, value)) if isinstance(value, (list, tuple)) else _plain(value)
+            object.__setattr__(self, name, value)
             for item in _listed(name, value):
                 if item is not None:
                     check(name, item)
@@ -196,6 +196,12 @@ class TrainOptions:
     @property
     def _searches_rate(self) -> bool:
         return self.learning_rate is None and not _is_keras(self.optimizer)
+
+
+def _plain(value: Any) -> Any:
+    """Returns a NumPy scalar as Python's own, which JSON knows too."""
+    numpys = type(value).__module__ == "numpy"  # not imported for it: the command line's --help is to be quick
+    return value.item() if numpys and not getattr(value, "shape", ()) else value
 
 
 def _listed(name: str, value: Any) -> tuple[Any, ...]:

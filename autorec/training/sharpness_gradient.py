@@ -14,7 +14,7 @@ from autorec.training.perturbation import perturbation, perturbed, square_of
 from autorec.training.row_sparse import is_table
 from autorec.training.rows import under_xla
 from autorec.training.sharpness import SharpnessAware
-from autorec.training.sharpness_shards import Found, Shards, all_rows, rows_of
+from autorec.training.sharpness_shards import Found, Shards, all_rows, row_count
 
 
 class SharpnessGradient:
@@ -34,7 +34,7 @@ class SharpnessGradient:
         self.moved = perturbed(model, settings)
         self.state = model.non_trainable_variables
         self.batch = (x, *spread_labels(model.loss, y, weight))
-        self.rows = rows_of(next(t for t in tf.nest.flatten(x) if t is not None))
+        self.rows = row_count(next(t for t in tf.nest.flatten(x) if t is not None))
         self.xla = under_xla()
         tells = bool(model._compile_loss.metrics) or model._compile_metrics is not None
         self.outputs = keras.tree.flatten(model.output) if tells else []  # those that somebody asks for

@@ -54,7 +54,7 @@ class Shards:
     """
 
     def __init__(self, gradient: Any, state: list[Any]) -> None:
-        self.of = gradient
+        self.gradient = gradient
         self.rows = gradient.rows
         self.count = _within(gradient.settings.micro_batches, self.rows)
         self.size, self.longer = self.rows // self.count, self.rows % self.count  # so many shards are a row longer
@@ -76,27 +76,29 @@ class Shards:
             _, carry = tf.while_loop(more, body, (first, carry), parallel_iterations=1)
         found, share, good = carry
         found = found._replace(
-            gradients=[self._joined(gradient, v) for gradient, v in zip(found.gradients, self.of.variables)],
+            gradients=[self._joined(gradient, v) for gradient, v in zip(found.gradients, self.gradient.variables)],
             outputs=[each.concat() if isinstance(each, tf.TensorArray) else each for each in found.outputs],
         )
-        return self.of.finished(found, share, tf.gather(good, self._shards_ofrows_of()))
+        return self.gradient.finished(found, share, tf.gather(good, self._shard_of_each_row()))
 
     def _stretches(self) -> list[tuple[Any, Any, Any]]:
         """Returns first and last shard of each loop and the size of its shards, None where it changes."""
-        if not self.of.xla:
+        if not self.gradient.xla:
             return [(0, self.count, None)]
         both = [(0, self.longer, self.size + 1), (self.longer, self.count, self.size)]
         return [each for each in both if not isinstance(each[1], int) or each[0] < each[1]]
 
     def _start(self) -> tuple[Found, Any, Any]:
-        gradients = [self._rows_of_table(v) if is_table(v) else tf.zeros(v.shape, v.dtype) for v in self.of.variables]
-        outputs = [self._output(each) for each in self.of.outputs]
+        gradients = [
+            self._rows_of_table(v) if is_table(v) else tf.zeros(v.shape, v.dtype) for v in self.gradient.variables
+        ]
+        outputs = [self._output(each) for each in self.gradient.outputs]
         found = Found(tf.zeros(()), tf.zeros(()), gradients, self.state, outputs)
-        return found, tf.zeros(()), tf.zeros((self.of.settings.micro_batches,), tf.bool)
+        return found, tf.zeros(()), tf.zeros((self.gradient.settings.micro_batches,), tf.bool)
 
     def _output(self, output: Any) -> Any:
         shape = tuple(output.shape[1:])
-        if not self.of.xla:
+        if not self.gradient.xla:
             return tf.TensorArray(output.dtype, self.count, element_shape=(None, *shape), infer_shape=False)
         if None in shape:
             raise ConfigError("jit_compile", "False where the shape of predictions changes from batch to batch", True)
@@ -108,9 +110,9 @@ class Shards:
         begin = shard * self.size + tf.minimum(shard, self.longer)
         if size is None:
             size = self.size + tf.cast(shard < self.longer, tf.int32)
-        part = tf.nest.map_structure(lambda t: _part(t, begin, size), self.of.batch)
+        part = tf.nest.map_structure(lambda t: _part(t, begin, size), self.gradient.batch)
         mine = tf.math.divide_no_nan(tf.cast(size, tf.float32), tf.cast(self.rows, tf.float32))
-        more, counts = self.of.shard(part, mine, found.state)
+        more, counts = self.gradient.shard(part, mine, found.state)
         outputs = [self._write(a, b, shard, begin, size) for a, b in zip(found.outputs, more.outputs)]
         loss, mine = tf.cond(counts, lambda: (found.loss + more.loss, share + mine), lambda: (found.loss, share))
         gradients = self._gradients(found.gradients, more.gradients, counts, shard)
@@ -134,14 +136,14 @@ class Shards:
 
     def _rows_of_table(self, table: Any) -> tuple[Any, Any]:
         """Returns what takes a table's gradient from shard to shard: values and indices, or sums and counts."""
-        if self.of.xla:
+        if self.gradient.xla:
             return tf.zeros(table.shape, table.dtype), tf.zeros(table.shape[:1], tf.int32)
         shape = (None, *table.shape[1:])
         values = tf.TensorArray(table.dtype, self.count, element_shape=shape, infer_shape=False)
         return values, tf.TensorArray(tf.int32, self.count, element_shape=(None,), infer_shape=False)
 
     def _with_rows(self, pair: Any, shard: Any, values: Any, indices: Any) -> tuple[Any, Any]:
-        if self.of.xla:
+        if self.gradient.xla:
             added = _sums(values, indices, pair[1].shape[0])
             return tuple(a + b for a, b in zip(pair, added))
         return pair[0].write(shard, values), pair[1].write(shard, indices)
@@ -150,7 +152,7 @@ class Shards:
         if not isinstance(gradient, tuple):
             return gradient
         values, indices = gradient
-        if self.of.xla:
+        if self.gradient.xla:
             return _touched(values, indices)
         return tf.IndexedSlices(values.concat(), indices.concat(), tf.constant(tuple(variable.shape), tf.int32))
 
@@ -159,7 +161,7 @@ class Shards:
             return target.write(shard, value)
         return tf.tensor_scatter_nd_update(target, (begin + tf.range(size))[:, None], value)
 
-    def _shards_ofrows_of(self) -> Any:
+    def _shard_of_each_row(self) -> Any:
         """Returns for each row the shard that it is in."""
         row, head = tf.range(self.rows), self.longer * (self.size + 1)
         size = tf.maximum(self.size, 1)
@@ -171,7 +173,8 @@ def _within(count: int, rows: Any) -> Any:
     return max(1, min(count, rows)) if isinstance(rows, int) else tf.clip_by_value(rows, 1, count)
 
 
-def rows_of(tensor: Any) -> Any:
+def row_count(tensor: Any) -> Any:
+    """Returns the number of rows of a dense or ragged tensor: an int where the shape tells it, else a tensor."""
     if isinstance(tensor, tf.RaggedTensor):
         return tf.cast(tensor.nrows(), tf.int32)
     return tf.shape(tensor)[0] if tensor.shape[0] is None else tensor.shape[0]

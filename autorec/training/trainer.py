@@ -127,29 +127,15 @@ def train(
         if options.sharpness is not None:
             model = sharpness_aware(model, options.sharpness)  # shares the layers and their variables
         _compile(model, layout, options)
-    validation_steps = 0.0 if validation is None else validation.rows / batch_size
-    limit = _steps_a_call(callbacks, steps)
     ends = _deadline(callbacks, deadline)
-    stepper: Stepper
-    if workers.strategy is None:
-        stepper = Stepper(model, steps, limit, ends, validation_steps, batch_size, epochs * steps)
-    else:
-        stepper = DistributedStepper(model, workers, rows, batch_size, limit, ends, validation_steps)
+    limit = _steps_a_call(callbacks, steps)
+    stepper = _stepper(model, workers, rows, batch_size, epochs, limit, ends, validation)
     judge = None if validation is None else lambda: _judge(model, validation, layout, workers)
     resident = workers.from_chief(fits_in_memory(parts, input_groups(model)))
     found = partial(_suspects, model, parts, layout, batch_size, seed, resident)
     recipe = Recipe(options, stepper, judge, objective, rates, found)
     dataset = partial(_dataset, model, parts, layout, batch_size, seed, epochs, resident)
-    failure = None
-    try:
-        if isinstance(stepper, DistributedStepper):
-            distributed_fit(model, dataset, stepper, [recipe, *callbacks], epochs)
-        else:
-            _fit(model, dataset(), stepper, [recipe, *callbacks], epochs)
-    except TrialFailed as error:
-        if not recipe.best_epoch:
-            raise
-        failure = str(error)
+    failure = _run(model, dataset, stepper, recipe, callbacks, epochs)
     return TrainResult(
         metrics=recipe.metrics,
         history=recipe.history,
@@ -160,6 +146,39 @@ def train(
         cut=failure is None and stepper.done % steps != 0,
         failure=failure,
     )
+
+
+def _stepper(
+    model: Any,
+    workers: Workers,
+    rows: int,
+    batch_size: int,
+    epochs: int,
+    limit: int,
+    deadline: float | None,
+    validation: Part | None,
+) -> Stepper:
+    steps = -(-rows // batch_size)
+    validation_steps = 0.0 if validation is None else validation.rows / batch_size
+    if workers.strategy is None:
+        return Stepper(model, steps, limit, deadline, validation_steps, batch_size, epochs * steps)
+    return DistributedStepper(model, workers, rows, batch_size, limit, deadline, validation_steps)
+
+
+def _run(
+    model: Any, dataset: Any, stepper: Stepper, recipe: Recipe, callbacks: Sequence[Any], epochs: int
+) -> str | None:
+    """Trains; returns what ended it behind its best epoch, if something did."""
+    try:
+        if isinstance(stepper, DistributedStepper):
+            distributed_fit(model, dataset, stepper, [recipe, *callbacks], epochs)
+        else:
+            _fit(model, dataset(), stepper, [recipe, *callbacks], epochs)
+    except TrialFailed as error:
+        if not recipe.best_epoch:
+            raise
+        return str(error)
+    return None
 
 
 def _check(rows: int, batch_size: int, epochs: int) -> None:

@@ -127,7 +127,7 @@ def test_rows_without_values_have_one_column_of_padding() -> None:
 
 def test_a_part_larger_than_memory_is_shuffled_in_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     class Little:
-        available = 0
+        total = 0
 
     monkeypatch.setattr("autorec.data.dataset.psutil.virtual_memory", Little)
     (found,) = epochs([part(200)], batch_size=50)

@@ -377,3 +377,14 @@ def test_pairs_are_tried_until_the_deadline(monkeypatch: pytest.MonkeyPatch) -> 
     clock = iter([0.0, 2.0])
     monkeypatch.setattr("autorec.data.statistics_pairs.time.monotonic", lambda: next(clock))
     assert choose_pairs(problem, [12, 12, 12], [0, 1, 2], deadline=1.0) == [(0, 1)]
+
+
+def test_arrow_allocates_behind_an_encoding_as_before_it(tmp_path: Path) -> None:
+    before = pa.default_memory_pool().backend_name
+    seen: list[str] = []
+    source, schema = as_source({"a": ["x", "y"] * 20, "y": [0, 1] * 20}), Schema([Feature("a", "categorical")], ["y"])
+    encode(source, schema, tmp_path / "c", progress=lambda event: seen.append(pa.default_memory_pool().backend_name))
+    assert set(seen) == {"system"}
+    with pytest.raises(DataError, match="expected a number"):
+        encode(as_source({"a": ["x", "y"] * 20, "y": ["0", "one"] * 20}), schema, tmp_path / "d")
+    assert pa.default_memory_pool().backend_name == before

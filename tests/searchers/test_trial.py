@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,21 @@ def test_a_trial_that_its_loss_ended_early_is_kept_and_told(
         assert (run.trial_directory(2) / "model.keras").exists()
     assert result["failure"] == "the loss is not finite at step 9"
     assert "trial 2 ended early: the loss is not finite at step 9" in [event.get("text") for event in told]
+
+
+@pytest.mark.parametrize(("error", "ends"), [(OSError("disk"), True), (ValueError("a space's own"), False)])
+def test_a_worker_passes_over_what_fails_everywhere_and_ends_by_what_fails_with_it_alone(
+    tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch, error: Exception, ends: bool
+) -> None:
+    orders = iter([{"values": {}, "seed": 1, "number": 0, "epochs": None, "fidelity": {}}, None])
+
+    def fails(job: Job) -> None:
+        raise error
+
+    with Run(tmp_path) as run:
+        trainer = trainer_of(run)
+        monkeypatch.setattr(trainer, "_train", fails)
+        monkeypatch.setattr(type(trainer.workers), "from_chief", lambda *_: next(orders))
+        with pytest.raises(OSError, match="disk") if ends else nullcontext():
+            trainer.follow()
+    assert next(orders, "all were read") == (None if ends else "all were read")

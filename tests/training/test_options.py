@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import keras_tuner as kt
+import numpy as np
 import pytest
 
 from autorec.errors import ConfigError
@@ -158,3 +159,9 @@ def test_options_are_read_without_tensorflow() -> None:
     code = "import sys, autorec.training as t; t.TrainOptions(clip=1.0); print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_numbers_of_numpy_are_pythons_own() -> None:
+    options = TrainOptions(learning_rate=np.float32(0.5), patience=np.int64(3), table_l2=(np.float64(0.25), 0.0))
+    assert json.loads(json.dumps(options.to_dict()))["table_l2"] == [0.25, 0.0]
+    assert (options.learning_rate, type(options.learning_rate), type(options.patience)) == (0.5, float, int)
