@@ -35,6 +35,13 @@ def test_values_of_one_count_keep_the_order_of_their_first_row() -> None:
     assert learned(["z", "b", "a", "b", "a", "z", "m"])[0].values.to_list() == ["z", "b", "a", "m"]
 
 
+def test_the_first_row_counts_through_all_batches() -> None:
+    counts = Counts()
+    for values in (["a", "a", "z"], ["b", "z", "b"]):
+        counts.add(counts.codes(column(*values)))
+    assert counts.finish("string", 1, None)[0].values.to_list() == ["a", "z", "b"]
+
+
 def test_values_below_the_minimum_count_are_out_of_vocabulary() -> None:
     vocabulary, ids = learned(["a", "a", "b", "c", "c"], min_count=2)
     assert vocabulary.values.to_list() == ["a", "c"]

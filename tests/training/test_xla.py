@@ -60,6 +60,19 @@ def test_xla_begins_behind_the_same_step_however_many_fit_into_a_call(
     assert begun == [9]
 
 
+def test_full_batches_alone_take_the_compiled_way() -> None:
+    part, model = small.part(BATCH), compiled(small.model())
+    batch = ({"ids": tf.constant(part.arrays["ids"])}, {"click": tf.constant(part.labels)})
+    specs = tf.nest.map_structure(lambda t: tf.TensorSpec((None, *t.shape[1:]), t.dtype), batch)
+    step = tf.function(xla.compiled_step(model, BATCH, specs), autograph=False)
+    definition = step.get_concrete_function(specs).graph.as_graph_def()
+    (branches,) = (node for node in definition.node if node.op == "If")
+    fast = {f.signature.name for f in definition.library.function if f.attr["_XlaMustCompile"].b}
+    bodies = {f.signature.name: {node.attr["f"].func.name for node in f.node_def} for f in definition.library.function}
+    assert bodies[branches.attr["then_branch"].func.name] & fast
+    assert not bodies[branches.attr["else_branch"].func.name] & fast
+
+
 def test_a_training_that_ends_soon_is_not_compiled() -> None:
     model = compiled(small.model())
     assert xla.pays(model, BATCH, 2 * xla.AFTER)
