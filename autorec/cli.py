@@ -192,7 +192,7 @@ def _repeat(options: argparse.Namespace) -> Any:
     except (json.JSONDecodeError, TypeError, AttributeError) as error:
         raise DataError(f"not the config.json of a run: {error}", file=path) from error
     import_quietly()
-    from autorec.recommender import search_from_config
+    from autorec.repeat import search_from_config
 
     return search_from_config(
         config, directory=options.out or path.parent, data=options.data, progress=not options.quiet

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
@@ -10,37 +9,6 @@ from typing import Any, ClassVar
 from autorec.errors import ConfigError, nearest, unknown_name
 
 SPLITS = ("random", "time", "user")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def seconds(argument: str, value: float | str | None) -> float | None:
-    """Returns a duration in seconds.
-
-    Args:
-        argument: Name of the argument, for the error.
-        value: Seconds, or a text such as `"90s"`, `"10m"`, `"1h30m"`; None stays None.
-
-    Raises:
-        ConfigError: If it is not a positive duration.
-
-    Example:
-        >>> seconds("time_limit", "1h30m")
-        5400.0
-    """
-    if value is None:
-        return None
-    total = _text_seconds(value) if isinstance(value, str) else value
-    if isinstance(total, bool) or not isinstance(total, (int, float)) or not 0 < total < float("inf"):
-        raise ConfigError(argument, "a positive duration in seconds, or a text such as '90s', '10m', '1h30m'", value)
-    return float(total)
-
-
-def _text_seconds(text: str) -> float | None:
-    text = text.strip().lower()
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", text)
-    if parts and "".join(number + unit for number, unit in parts) == text:
-        return sum(float(number) * _UNITS[unit] for number, unit in parts)
-    return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else None
 
 
 @dataclass

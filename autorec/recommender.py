@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time as clock
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 
 from autorec import arguments as checked
 from autorec.arguments import Progress
-from autorec.config import SearchConfig, seconds
 from autorec.data.schema import Schema
 from autorec.errors import ConfigError
 from autorec.experiment import Experiment
-from autorec.export.folder import export
-from autorec.export.predictor import Predictor
-from autorec.leaderboard import leaderboard
-from autorec.loading import load_run
+from autorec.learned import Learned
 from autorec.progress import ProgressPrinter
-from autorec.spaces.space import from_config
+from autorec.steps.clock import Clock
 from autorec.training.options import TrainOptions
+from autorec.units import seconds
 
 
-class Recommender(BaseEstimator):
+class Recommender(Learned):
     """What both recommenders share: search, fit, leaderboard, evaluate, predict, export.
 
     The constructor only stores; `search` and `fit` learn, and what is learned ends in `_`.
@@ -125,8 +119,8 @@ class Recommender(BaseEstimator):
             DataError: If the data cannot be used; both before any training.
             SearchAborted: If no trial can be trained.
         """
-        start = clock.monotonic()
-        limit = seconds("time_limit", time_limit)
+        clock = Clock()
+        clock.limit = limit = seconds("time_limit", time_limit)
         roles = {"weight": weight, "user": user, "item": item, "group": group, "time": time}
         emit = checked.emitter(progress)
         experiment = Experiment(
@@ -137,8 +131,7 @@ class Recommender(BaseEstimator):
             searcher=searcher,
             callbacks=checked.callbacks(callbacks),
             emit=emit,
-            deadline=None if limit is None else start + limit,
-            begin=start,
+            clock=clock,
         )
         try:
             experiment.prepare(
@@ -181,87 +174,6 @@ class Recommender(BaseEstimator):
         settings = {"baselines": False, "progress": False, **arguments}
         return self.search(data, y, searcher="greedy", max_trials=1, **settings)
 
-    # What was learned
-
-    @property
-    def predictor_(self) -> Predictor:
-        """The best model with its encoder; the refitted one after `refit=True`."""
-        if getattr(self, "_predictor", None) is None:
-            self._predictor = load_run(self.directory_)
-        return self._predictor
-
-    @property
-    def directory_(self) -> Path:
-        """The run directory."""
-        found: Path | None = getattr(self, "_directory", None)
-        if found is None:
-            raise NotFittedError(f"This {type(self).__name__} has learned nothing yet: call `search` or `fit` first.")
-        return found
-
-    @property
-    def schema_(self) -> Schema:
-        """The schema of the rows."""
-        return self.predictor_.schema
-
-    def leaderboard(self) -> Any:
-        """Returns a Polars frame with a row for each trial and baseline, the best first.
-
-        Columns: rank, trial (its number) or the baseline's name, kind, status, score, the validation metrics,
-        fidelity where it is not full, best_epoch, seconds, parameters, values (JSON), error (the cause of a failed
-        one). Only trials at one fidelity are ranked among each other; baselines stand beside them unranked.
-        """
-        return leaderboard(self.directory_)
-
-    def predict(self, data: Any) -> Any:
-        """Returns a probability (a rating) for each row, float32; a dict by target where there are several.
-
-        Args:
-            data: Rows in any form that `search` takes; the targets' columns are not needed.
-
-        Raises:
-            DataError: If a column is absent or of another type.
-        """
-        return self.predictor_.predict(data)
-
-    def evaluate(
-        self,
-        data: Any,
-        y: Any = None,
-        *,
-        weight: str | None = None,
-        user: str | None = None,
-        group: str | None = None,
-    ) -> dict[str, float]:
-        """Returns the metrics on labelled rows; only data that is named here is ever looked at.
-
-        For clicks `auc`, `log_loss`, `ece`, and `gauc` where the schema names a group or user; for ratings `mse`,
-        `rmse`, `mae`. Several targets have their name in front: `like_auc`.
-
-        Raises:
-            DataError: If a column is absent or of another type.
-        """
-        return self.predictor_.evaluate(data, y, weight=weight, user=user, group=group)
-
-    def model(self, trial: int | None = None) -> Any:
-        """Returns the Keras model of a trial, by default the best: encoded rows in, a logit for each target out.
-
-        Raises:
-            ConfigError: If the trial's files are not kept.
-        """
-        return (self.predictor_ if trial is None else load_run(self.directory_, trial)).model
-
-    def export(self, folder: str | Path, trial: int | None = None) -> Path:
-        """Writes a folder with model, encoder, SavedModel and card; see `autorec.load`.
-
-        Args:
-            folder: A new or empty folder, or an earlier export, which is replaced.
-            trial: Number of the trial, by default the best.
-
-        Raises:
-            ConfigError: If the folder holds something else, or the trial's files are not kept.
-        """
-        return export(folder, self.predictor_ if trial is None else load_run(self.directory_, trial))
-
     def _run_directory(self, directory: str | Path | None) -> Path:
         given = directory if directory is not None else self.directory
         if given is not None:
@@ -276,9 +188,6 @@ class Recommender(BaseEstimator):
         self.n_features_in_ = len(experiment.schema)
         self.feature_names_in_ = np.array(experiment.schema.names, dtype=object)
         return self
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return getattr(self, "_directory", None) is not None
 
 
 class CTRRecommender(Recommender):
@@ -353,42 +262,6 @@ class RatingRecommender(Recommender):
         tags.regressor_tags = RegressorTags()
         tags.target_tags.required = False
         return tags
-
-
-def search_from_config(
-    config: SearchConfig, *, directory: str | Path, data: Any = None, progress: bool | Progress = True
-) -> Recommender:
-    """Repeats the search that a run's `config.json` describes.
-
-    Args:
-        config: The configuration.
-        directory: Run directory; that of the run itself resumes it.
-        data: Rows to learn from; None takes the path that the configuration names.
-        progress: As in `Recommender.search`.
-
-    Raises:
-        ConfigError: If the run was not made from a path, or with objects that a file cannot hold.
-    """
-    source = config.data if data is None else data
-    if data is None and not Path(config.data).exists():
-        raise ConfigError(
-            "data", "the path of the rows; the run was made from", config.data, "Name it beside --config."
-        )
-    if config.validation is not None and not Path(config.validation).exists():
-        raise ConfigError("validation_data", "the path of a file that is there", config.validation)
-    kind = CTRRecommender if config.task == "ctr" else RatingRecommender
-    recommender = kind(from_config(config.space), directory=directory, options=TrainOptions.from_dict(config.options))
-    taken = ("task", "data", "target", "validation", "roles", "space", "options", "fraction", "schema")
-    rest: dict[str, Any] = {name: value for name, value in config.to_dict().items() if name not in taken}
-    return recommender.search(
-        source,
-        target=config.target if len(config.target) > 1 else config.target[0],
-        validation_data=config.validation,
-        validation_fraction=config.fraction,
-        schema=None if config.schema is None else Schema.from_dict(config.schema),
-        progress=progress,
-        **{**config.roles, **rest},
-    )
 
 
 def _trials(given: int | None, searcher: Any, limit: float | None) -> int | None:

@@ -6,19 +6,8 @@ import json
 
 import pytest
 
-from autorec.config import SearchConfig, seconds
+from autorec.config import SearchConfig
 from autorec.errors import ConfigError
-
-
-@pytest.mark.parametrize(("text", "value"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("45", 45), (2.5, 2.5)])
-def test_durations_are_read_as_seconds(text: str | float, value: float) -> None:
-    assert seconds("time_limit", text) == value
-
-
-@pytest.mark.parametrize("bad", ["ten minutes", "-5s", 0, -1, float("inf"), True, "5m junk"])
-def test_a_wrong_duration_names_the_argument(bad: object) -> None:
-    with pytest.raises(ConfigError, match="`time_limit` must be a positive duration"):
-        seconds("time_limit", bad)  # type: ignore[arg-type]
 
 
 def test_a_configuration_survives_json() -> None:

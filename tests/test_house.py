@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = [
-    {"errors", "expect", "files", "tensorflow_log"},
+    {"errors", "expect", "files", "tensorflow_log", "units"},
     {"config"},
     {"data"},
     {"blocks", "run"},
@@ -21,7 +21,18 @@ FLOORS = [
     {"compression", "calibration", "explain"},
     {"report", "export", "searchers"},
     {"progress", "tables", "leaderboard", "loading"},
-    {"recommender", "experiment", "arguments", "identity", "graph_classifier"},
+    {
+        "recommender",
+        "learned",
+        "repeat",
+        "experiment",
+        "steps",
+        "arguments",
+        "identity",
+        "effort",
+        "transfer",
+        "graph_classifier",
+    },
     {"cli", "serving", "demo"},
 ]
 

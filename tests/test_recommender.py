@@ -16,7 +16,8 @@ from sklearn.model_selection import cross_val_score
 
 import autorec
 from autorec.errors import ConfigError
-from autorec.recommender import CTRRecommender, RatingRecommender, search_from_config
+from autorec.recommender import CTRRecommender, RatingRecommender
+from autorec.repeat import search_from_config
 from tests import fitted
 from tests.fitted import QUICK
 

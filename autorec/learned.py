@@ -1,0 +1,104 @@
+"""What a recommender has learned, read from its run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from autorec.data.schema import Schema
+from autorec.export.folder import export
+from autorec.export.predictor import Predictor
+from autorec.leaderboard import leaderboard
+from autorec.loading import load_run
+
+
+class Learned(BaseEstimator):
+    """The half of a recommender that looks back: leaderboard, predictions, metrics, models, exports.
+
+    It reads the run directory that `search` left; what is learned ends in `_`.
+    """
+
+    @property
+    def predictor_(self) -> Predictor:
+        """The best model with its encoder; the refitted one after `refit=True`."""
+        if getattr(self, "_predictor", None) is None:
+            self._predictor = load_run(self.directory_)
+        return self._predictor
+
+    @property
+    def directory_(self) -> Path:
+        """The run directory."""
+        found: Path | None = getattr(self, "_directory", None)
+        if found is None:
+            raise NotFittedError(f"This {type(self).__name__} has learned nothing yet: call `search` or `fit` first.")
+        return found
+
+    @property
+    def schema_(self) -> Schema:
+        """The schema of the rows."""
+        return self.predictor_.schema
+
+    def leaderboard(self) -> Any:
+        """Returns a Polars frame with a row for each trial and baseline, the best first.
+
+        Columns: rank, trial (its number) or the baseline's name, kind, status, score, the validation metrics,
+        fidelity where it is not full, best_epoch, seconds, parameters, values (JSON), error (the cause of a failed
+        one). Only trials at one fidelity are ranked among each other; baselines stand beside them unranked.
+        """
+        return leaderboard(self.directory_)
+
+    def predict(self, data: Any) -> Any:
+        """Returns a probability (a rating) for each row, float32; a dict by target where there are several.
+
+        Args:
+            data: Rows in any form that `search` takes; the targets' columns are not needed.
+
+        Raises:
+            DataError: If a column is absent or of another type.
+        """
+        return self.predictor_.predict(data)
+
+    def evaluate(
+        self,
+        data: Any,
+        y: Any = None,
+        *,
+        weight: str | None = None,
+        user: str | None = None,
+        group: str | None = None,
+    ) -> dict[str, float]:
+        """Returns the metrics on labelled rows; only data that is named here is ever looked at.
+
+        For clicks `auc`, `log_loss`, `ece`, and `gauc` where the schema names a group or user; for ratings `mse`,
+        `rmse`, `mae`. Several targets have their name in front: `like_auc`.
+
+        Raises:
+            DataError: If a column is absent or of another type.
+        """
+        return self.predictor_.evaluate(data, y, weight=weight, user=user, group=group)
+
+    def model(self, trial: int | None = None) -> Any:
+        """Returns the Keras model of a trial, by default the best: encoded rows in, a logit for each target out.
+
+        Raises:
+            ConfigError: If the trial's files are not kept.
+        """
+        return (self.predictor_ if trial is None else load_run(self.directory_, trial)).model
+
+    def export(self, folder: str | Path, trial: int | None = None) -> Path:
+        """Writes a folder with model, encoder, SavedModel and card; see `autorec.load`.
+
+        Args:
+            folder: A new or empty folder, or an earlier export, which is replaced.
+            trial: Number of the trial, by default the best.
+
+        Raises:
+            ConfigError: If the folder holds something else, or the trial's files are not kept.
+        """
+        return export(folder, self.predictor_ if trial is None else load_run(self.directory_, trial))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return getattr(self, "_directory", None) is not None

@@ -1,0 +1,70 @@
+"""The columns of a search: its schema, given or inferred, and whether the rows fit it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+
+from autorec import arguments as checked
+from autorec.data.checks import check_same_columns, check_targets
+from autorec.data.inference import infer
+from autorec.data.schema import ROLES, Schema
+from autorec.data.schema_checks import check_schema
+from autorec.data.source import Source
+from autorec.errors import ConfigError, DataError
+
+
+def get_schema(
+    given: Schema | str | Path | None,
+    source: Source,
+    *,
+    target: str | list[str] | None,
+    labelled: bool,
+    roles: Mapping[str, str | None],
+) -> tuple[Schema, bool]:
+    """Returns the schema of a search, and whether it was inferred.
+
+    Args:
+        given: A schema, the path of one, or None to infer it.
+        source: The rows.
+        target: Names of targets; they win over the schema's.
+        labelled: Whether the target's values came apart from the rows; the last column is then the target.
+        roles: Columns by role; they win over the schema's.
+
+    Raises:
+        ConfigError: If there is no target.
+        DataError: If a column cannot be used.
+    """
+    found = checked.schema(given)
+    last = source.schema.names[-1] if labelled else None
+    if found is None:
+        return infer(source, target=last if target is None else target, **roles), True
+    schema = copy.deepcopy(found)
+    if target is not None:
+        schema.targets = [target] if isinstance(target, str) else list(target)
+    elif last is not None and not schema.targets:
+        schema.targets = [last]
+    for role in ROLES:
+        if roles.get(role) is not None:
+            setattr(schema, role, roles[role])
+    if not schema.targets:
+        raise ConfigError("target", "the name of a column", None)
+    return schema, False
+
+
+def check_sources(schema: Schema, task: str, source: Source, validation: Source | None) -> None:
+    """Checks both sources before anything is written.
+
+    Raises:
+        ConfigError: If the schema contradicts itself.
+        DataError: If there is no feature, or columns or targets cannot be used.
+    """
+    if not len(schema):
+        raise DataError("there is no feature to learn from", file=source.name)
+    check_schema(schema)
+    check_same_columns(schema, source)
+    check_targets(source, schema, task)
+    if validation is not None:
+        check_same_columns(schema, validation)
+        check_targets(validation, schema, task, training=False)

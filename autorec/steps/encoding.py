@@ -1,0 +1,126 @@
+"""The rows of a run as local ids and numbers: encoded once, and checked for what only encoded rows tell."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autorec.config import SearchConfig
+from autorec.data.cache import META, Cache
+from autorec.data.encode import encode
+from autorec.data.schema import Schema
+from autorec.data.source import Source
+from autorec.errors import DataError
+from autorec.identity import CACHE
+from autorec.steps.clock import Clock
+from autorec.training.validation import check_objective
+from autorec.training.workers import Workers
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+def encoded(
+    place: Path,
+    source: Source,
+    schema: Schema,
+    validation: Source | None,
+    *,
+    config: SearchConfig,
+    workers: Workers,
+    clock: Clock,
+    emit: Emit,
+) -> Cache:
+    """Returns the cache of a run, made in `place` if it is not there.
+
+    Args:
+        place: The run directory, of a worker its own.
+        source: Rows to learn from.
+        schema: Their schema.
+        validation: Rows to validate on, or None.
+        config: How to split, and which statistics.
+        workers: Those that must have the same cache.
+        clock: Of the call.
+        emit: Receives events.
+
+    Raises:
+        DataError: If the rows cannot be used, or workers found different ones.
+    """
+    folder = place / CACHE
+    if (folder / META).exists():
+        cache = Cache.open(folder)
+    else:
+        for rest in place.glob(f".{CACHE}.*"):
+            shutil.rmtree(rest, ignore_errors=True)
+        # Clocks differ between workers, columns may not.
+        deadline = clock.until("encoding") if workers.count == 1 else None
+        cache = _encode(folder, source, schema, validation, config, deadline, emit)
+    workers.check_equal("data", (folder / META).read_text(encoding="utf-8"))
+    return cache
+
+
+def _encode(
+    folder: Path,
+    source: Source,
+    schema: Schema,
+    validation: Source | None,
+    config: SearchConfig,
+    deadline: float | None,
+    emit: Emit,
+) -> Cache:
+    begin = time.monotonic()
+    cache = encode(
+        source,
+        schema,
+        folder,
+        validation=validation,
+        split=config.split,
+        fraction=config.fraction,
+        seed=config.seed,
+        statistics=config.statistics,
+        progress=emit,
+        deadline=deadline,
+    )
+    rows = {"train": cache.train.rows, "validation": cache.validation.rows}
+    emit({"event": "encoded", **rows, "seconds": time.monotonic() - begin})
+    return cache
+
+
+def check_encoded(cache: Cache, task: str, objective: str, source: Source) -> None:
+    """Checks what is known only now: both parts' targets, and that the objective can be measured.
+
+    Raises:
+        ConfigError: If the objective is none of the metrics.
+        DataError: If the targets are of another task, or a part has too few values of them.
+    """
+    layout = cache.layout
+    wanted = "binary" if task == "ctr" else "real"
+    for target in layout.targets:
+        if target.kind != wanted:
+            raise DataError(
+                "a rating must have other values than 0 and 1; CTRRecommender learns clicks",
+                file=source.name,
+                column=target.name,
+            )
+    column = layout.targets[0].name
+    _check_part("training", cache.train.labels, 2, source, column)
+    _check_part("validation", cache.validation.labels, 2 if "auc" in objective else 1, source, column)
+    check_objective(objective, layout, cache.validation.users is not None)
+
+
+def _check_part(name: str, labels: np.ndarray, least: int, source: Source, target: str) -> None:
+    """Checks that a part has at least so many values of a target, where there are several of any of them."""
+    found = [np.unique(column[~np.isnan(column)]) for column in np.asarray(labels).T]
+    if any(len(values) >= least for values in found):
+        return
+    shown = f"only the value {found[0][0]:g}" if len(found[0]) else "no value"
+    raise DataError(
+        f"the {len(labels)} {name} rows have {shown} of the target; give more rows, another "
+        "`validation_fraction` or `split`, or `validation_data` of your own",
+        file=source.name,
+        column=target,
+    )
