@@ -13,6 +13,7 @@ from autorec.blocks import NumericEmbedding, NumericTransform
 from autorec.data.layout import Layout
 from autorec.errors import ConfigError, unknown_name
 from autorec.spaces.embedding import IdFields, tables_of
+from autorec.spaces.limits import limited_cap, limited_dim
 
 NUMBERS = ("log", "quantile")
 NUMBER_EMBEDDINGS = ("linear", "piecewise", "periodic")
@@ -80,7 +81,7 @@ class Features:
     @cached_property
     def dim(self) -> int:
         """Width of the fields."""
-        return int(self._choice("dim", DIMS, 16))
+        return limited_dim(int(self._choice("dim", DIMS, 16)))
 
     def input(self, group: str) -> Any:
         """Returns the input of a group, made on first use."""
@@ -243,7 +244,9 @@ class Features:
             return None
         lists = self.layout.lists and self._columns is None
         pooling = self._choice("pooling", POOLINGS, "mean") if lists else "mean"
-        look_up = IdFields(self.layout, dim, cap=self._cap, pooling=pooling, columns=self._columns, **settings)
+        look_up = IdFields(
+            self.layout, dim, cap=limited_cap(self._cap), pooling=pooling, columns=self._columns, **settings
+        )
         return look_up(self.input)
 
     @cached_property
