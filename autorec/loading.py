@@ -47,7 +47,7 @@ def load_run(directory: str | Path, trial: int | None = None) -> Predictor:
     import autorec.training.registered  # noqa: F401  (registers what models hold)
 
     run = Run(directory, read_only=True)
-    row = _row(run, trial)
+    row = trained_trial(run, trial)
     folder = run.trial_directory(row["number"])
     refitted = trial is None and any(event["number"] == row["number"] for event in run.events("refit"))
     path = (run.directory / "refit" if refitted else folder) / MODEL
@@ -59,7 +59,12 @@ def load_run(directory: str | Path, trial: int | None = None) -> Predictor:
     return Predictor(model, cache.encoder, _card(run, row, cache, refitted))
 
 
-def _row(run: Run, trial: int | None) -> dict[str, Any]:
+def trained_trial(run: Run, trial: int | None = None) -> dict[str, Any]:
+    """Returns the row of a trained trial, by default of the best one.
+
+    Raises:
+        ConfigError: If there is none, or none of this number.
+    """
     rows = {row["number"]: row for row in run.trials() if row["status"] == "completed"}
     best = run.best
     if best is None:

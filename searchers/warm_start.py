@@ -1,0 +1,106 @@
+"""The first trials of a search, taken from another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MethodType
+from typing import Any
+
+import keras_tuner as kt
+
+from autorec.errors import ConfigError
+from autorec.spaces.values import carry_over, in_words
+
+Canonical = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def propose_first(
+    oracle: kt.Oracle, trials: Sequence[Mapping[str, Any]], say: Callable[[str], object] | None = None
+) -> kt.Oracle:
+    """Lets an oracle propose the trials of another run, then the default values, and then go on by itself.
+
+    It is told their scores as of its own. They become points of the space when the first one is asked for, see
+    `autorec.spaces.values.carry_over`; those that are then the same, or have nothing in common with it, are left out.
+
+    Args:
+        oracle: An oracle of `get_oracle`; it is changed.
+        trials: Values of the trials, the best first.
+        say: Receives in words what was not allowed.
+
+    Returns:
+        The oracle.
+
+    Raises:
+        ConfigError: If the oracle goes through its space in an order of its own.
+    """
+    if isinstance(oracle, kt.oracles.GridSearchOracle):
+        raise ConfigError("warm_start", "left out with an oracle that goes through a grid", type(oracle).__name__)
+    first = _First(oracle, trials, say or (lambda text: None))
+    own, replay = oracle.populate_space, getattr(oracle, "replay", None)
+
+    def populate_space(self: kt.Oracle, trial_id: str) -> dict[str, Any]:
+        values = None if first.replayed else first.values(len(self.trials))
+        first.replayed = False
+        return dict(own(trial_id)) if values is None else {"status": "RUNNING", "values": values}
+
+    def replay_first(self: kt.Oracle, values: dict[str, Any], seed_state: int) -> None:
+        first.replayed = True
+        if replay is not None:
+            replay(values, seed_state)
+
+    oracle.populate_space = MethodType(populate_space, oracle)
+    if replay is not None:
+        oracle.replay = MethodType(replay_first, oracle)
+    return oracle
+
+
+class _First:
+    """The trials as points of the oracle's space, made once it is known."""
+
+    def __init__(self, oracle: kt.Oracle, trials: Sequence[Mapping[str, Any]], say: Callable[[str], object]) -> None:
+        self.replayed = False
+        self._oracle, self._trials, self._say = oracle, trials, say
+        self._points: list[dict[str, Any]] | None = None
+
+    def values(self, number: int) -> dict[str, Any] | None:
+        """Returns the values of trial `number`, or None where the oracle goes on alone."""
+        if self._points is None:
+            space = self._oracle.hyperparameters.space
+            self._points = points(space, self._trials, self._say)
+            default, _ = carry_over(space, {})
+            self._points += [default] if default not in self._points else []
+        return dict(self._points[number]) if number < len(self._points) else None
+
+
+def points(
+    space: Sequence[Any],
+    trials: Sequence[Mapping[str, Any]],
+    say: Callable[[str], object],
+    canonical: Canonical | None = None,
+) -> list[dict[str, Any]]:
+    """Returns the distinct points of a space that trials of another run are here.
+
+    Args:
+        space: Hyperparameters of KerasTuner.
+        trials: Values of the trials.
+        say: Receives in words what was not allowed, and how many trials fit.
+        canonical: Function values -> values under which two points may be the same.
+    """
+    names = {hp.name for hp in space}
+    found: list[dict[str, Any]] = []
+    seen: list[dict[str, Any]] = []
+    refused: dict[str, Any] = {}
+    for trial in trials:
+        if not names & set(trial):
+            continue
+        values, not_allowed = carry_over(space, trial)
+        refused |= not_allowed
+        same = values if canonical is None else canonical(dict(values))
+        if same not in seen:
+            seen.append(same)
+            found.append(values)
+    if refused:
+        say(f"warm start: not allowed here and left at the default: {in_words(refused)}")
+    if len(found) < len(trials):
+        say(f"warm start: {len(found)} of {len(trials)} trials of the other run are distinct points of this space")
+    return found
