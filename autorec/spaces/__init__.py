@@ -6,12 +6,15 @@ from autorec.spaces.auto import INTERACTIONS, Auto, Interaction
 from autorec.spaces.autoint import AutoInt
 from autorec.spaces.building import check_model
 from autorec.spaces.context import current_layout, current_schema, using_layout
+from autorec.spaces.dag import InteractionDAG
+from autorec.spaces.dag_blocks import DAG_BLOCKS
 from autorec.spaces.dcn import DCN
 from autorec.spaces.dcnv2 import DCNv2
 from autorec.spaces.deepfm import DeepFM
 from autorec.spaces.dlrm import DLRM
 from autorec.spaces.embedding import IdFields
 from autorec.spaces.features import Features
+from autorec.spaces.fixed import FixedSpace
 from autorec.spaces.fm import FM
 from autorec.spaces.gmf import GMF
 from autorec.spaces.lr import LR
@@ -23,6 +26,7 @@ from autorec.spaces.space import SPACES, FunctionSpace, as_space, build, from_co
 from autorec.spaces.wide_deep import WideDeep
 
 __all__ = [
+    "DAG_BLOCKS",
     "DCN",
     "DLRM",
     "FM",
@@ -36,9 +40,11 @@ __all__ = [
     "DCNv2",
     "DeepFM",
     "Features",
+    "FixedSpace",
     "FunctionSpace",
     "IdFields",
     "Interaction",
+    "InteractionDAG",
     "NeuMF",
     "Preset",
     "WideDeep",

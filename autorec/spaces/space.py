@@ -14,10 +14,12 @@ from autorec.errors import ConfigError, unknown_name
 from autorec.spaces.auto import Auto
 from autorec.spaces.autoint import AutoInt
 from autorec.spaces.building import build_model
+from autorec.spaces.dag import InteractionDAG
 from autorec.spaces.dcn import DCN
 from autorec.spaces.dcnv2 import DCNv2
 from autorec.spaces.deepfm import DeepFM
 from autorec.spaces.dlrm import DLRM
+from autorec.spaces.fixed import FixedSpace
 from autorec.spaces.fm import FM
 from autorec.spaces.gmf import GMF
 from autorec.spaces.lr import LR
@@ -26,7 +28,8 @@ from autorec.spaces.neumf import NeuMF
 from autorec.spaces.preset import Preset
 from autorec.spaces.wide_deep import WideDeep
 
-_PRESETS: tuple[type[Preset], ...] = (LR, FM, DeepFM, WideDeep, DCN, DCNv2, AutoInt, DLRM, MF, GMF, NeuMF, Auto)
+_KNOWN: tuple[type[Preset], ...] = (LR, FM, DeepFM, WideDeep, DCN, DCNv2, AutoInt, DLRM, MF, GMF, NeuMF)
+_PRESETS: tuple[type[Preset], ...] = (*_KNOWN, Auto, InteractionDAG)
 
 #: The spaces that are known by name.
 SPACES: dict[str, type[Preset]] = {preset.NAME: preset for preset in _PRESETS}
@@ -95,10 +98,12 @@ def as_space(value: Any) -> kt.HyperModel:
 def to_config(space: Any) -> dict[str, Any]:
     """Returns a space as plain JSON values.
 
-    A preset is its name and the arguments given to it. Of a function or a HyperModel of one's own only the place is
-    written: code is not stored, and has to be given again.
+    A preset is its name and the arguments given to it, a `FixedSpace` its values and its space. Of a function or a
+    HyperModel of one's own only the place is written: code is not stored, and has to be given again.
     """
     found = as_space(space)
+    if type(found) is FixedSpace:
+        return found.get_config()
     if isinstance(found, Preset) and type(found) is SPACES.get(found.NAME):
         return found.get_config()
     code = found.function if isinstance(found, FunctionSpace) else type(found)
@@ -113,6 +118,8 @@ def from_config(config: Mapping[str, Any]) -> kt.HyperModel:
     Raises:
         ConfigError: If it was a function or a HyperModel of one's own, or the preset is not known.
     """
+    if "fixed" in config:
+        return FixedSpace.from_config(config)
     if "preset" not in config:
         allowed = "given again: a configuration holds no code"
         raise ConfigError("space", allowed, config.get("code", dict(config)), "Pass it as `space=`.")
