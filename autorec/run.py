@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, Self
@@ -14,7 +15,7 @@ from typing import IO, Any, Self
 from autorec.errors import ConfigError, DataError
 from autorec.files import write_json
 
-_LISTED = ("number", "name", "kind", "status", "score", "fidelity", "cut", "error")
+_LISTED = ("number", "name", "kind", "status", "score", "mean_score", "seeds", "parent", "fidelity", "cut", "error")
 
 
 class Run:
@@ -31,7 +32,8 @@ class Run:
 
     Every line of the journal is on disk before `append` returns. A last line cut short by a kill is dropped when the
     run is opened again. Events named here: `search` (objective, direction, seed, searcher, space), `started` and
-    `finished` (one each a trial) and `baseline`; others are kept and ignored.
+    `finished` (one each a trial; with `parent` one that repeats another's values), `finals` (numbers of the trials that
+    are trained over several seeds) and `baseline`; others are kept and ignored.
 
     Args:
         directory: Made if it is not there.
@@ -188,14 +190,23 @@ class Run:
         """Returns one dict for each finished trial, in order of their numbers.
 
         Keys: number, kind (`trial`), status (`completed` or `failed`), score, metrics, values, fidelity (empty when
-        full), seed, best_epoch, epochs, history, seconds, parameters, cut, error, traceback.
+        full), seed, best_epoch, epochs, history, seconds, parameters, cut, error, traceback, and
+
+        - parent: number of the trial whose values it takes, None for one of the searcher's own;
+        - mean_score, seeds: the mean score of all completed trainings of these values at this fidelity, and their
+          number. Trainings that a deadline cut count only where there are no others.
         """
         started = {event["number"]: event for event in self.events("started")}
         rows = {}
         for event in self.events("finished"):
             row = _row("trial", {**started.get(event["number"], {}), **event})
             rows[row["number"]] = row
-        return [rows[number] for number in sorted(rows)]
+        found = [rows[number] for number in sorted(rows)]
+        for same in _configurations(found):
+            counted = [row["score"] for row in same if row["cut"] == same[0]["cut"]]
+            for row in same:
+                row |= {"mean_score": statistics.fmean(counted), "seeds": len(counted)}
+        return found
 
     def pending(self) -> list[dict[str, Any]]:
         """Returns the `started` events of trials that never finished."""
@@ -216,25 +227,51 @@ class Run:
         """Returns the trials and baselines, best first.
 
         Rows trained at full fidelity come first, with the baselines among them; rows of each smaller fidelity follow
-        as a group of their own, and failed rows with their cause come last. Only trials of the first group that has
-        any have a `rank`. Rows are those of `trials` without history and traceback.
+        as a group of their own, and failed rows with their cause come last. Within a group, values that were trained
+        over several seeds are one entry: they stand by their mean score, and the training with the best score of them
+        has the `rank` and stands first. Values that were in the finals stand before others, whose one score may be
+        luck. Only trials of the first group that has any have a `rank`. Rows are those of `trials` without history and
+        traceback.
 
         Args:
             direction: `max` or `min`; None takes the search's.
         """
         sign = -1.0 if (direction or self.direction) == "max" else 1.0
-        rows = [_short(row) for row in (*self.trials(), *self.baselines())]
-        done = [row for row in rows if row["status"] == "completed"]
-        done.sort(key=lambda row: (*_group(row), sign * row["score"]))
-        first = next((row["fidelity"] for row in done if row["kind"] == "trial"), None)
-        ranked = [row for row in done if row["kind"] == "trial" and row["fidelity"] == first]
-        for rank, row in enumerate(ranked, start=1):
-            row["rank"] = rank
-        return done + [row for row in rows if row["status"] != "completed"]
+        trials = self.trials()
+        finals = self._finals(trials)
+        entries = _configurations(trials, sign)
+        entries.sort(key=lambda rows: (*_group(rows[0], finals), sign * rows[0]["mean_score"]))
+        first = entries[0][0]["fidelity"] if entries else None
+        board = []
+        for rank, rows in enumerate(entries, start=1):
+            short = [_short(row) for row in rows]
+            short[0]["rank"] = rank if short[0]["fidelity"] == first else None
+            board += short
+        rest = [_short(row) for row in (*trials, *self.baselines()) if row["status"] != "completed"]
+        return self._with_baselines(board, sign) + rest
+
+    def _finals(self, trials: Iterable[Mapping[str, Any]]) -> set[int]:
+        """Returns the numbers of the trials that are or were in the finals."""
+        named = [number for event in self.events("finals")[-1:] for number in event["numbers"]]
+        return {*named, *(row["parent"] for row in trials if row["parent"] is not None and not row["fidelity"])}
+
+    def _with_baselines(self, board: list[dict[str, Any]], sign: float) -> list[dict[str, Any]]:
+        """Puts each baseline before the first ranked row of full fidelity that it is better than."""
+        done = [_short(row) for row in self.baselines() if row["status"] == "completed"]
+        for baseline in sorted(done, key=lambda row: sign * row["score"]):
+            ranked = [place for place, row in enumerate(board) if row["rank"] is not None and not row["fidelity"]]
+            worse = (place for place in ranked if sign * board[place]["mean_score"] > sign * baseline["score"])
+            full = sum(not row["fidelity"] for row in board)
+            board.insert(next(worse, full), baseline)
+        return board
 
     @property
     def best(self) -> dict[str, Any] | None:
-        """The first trial of the leaderboard, as in `trials`, or None."""
+        """The first trial of the leaderboard, as in `trials`, or None.
+
+        Of values that were trained over several seeds it is the training with the best score: on equal terms the one
+        model whose weights validated best is kept.
+        """
         number = next((row["number"] for row in self.leaderboard() if row["rank"] == 1), None)
         return next((row for row in self.trials() if row["number"] == number), None)
 
@@ -245,8 +282,16 @@ class Run:
         return self.directory / "trials" / f"{number:04d}"
 
     def retain(self, keep: int, also: Iterable[int] = ()) -> None:
-        """Removes the files of all trials but the `keep` best completed ones and those in `also`."""
-        order = [row["number"] for row in self.leaderboard() if row["kind"] == "trial" and row["status"] == "completed"]
+        """Removes the files of all trials but the `keep` best completed ones and those in `also`.
+
+        Of values that were trained over several seeds only the best training counts.
+        """
+        order, known = [], set()
+        for row in self.leaderboard():
+            entry = (origin(row), json.dumps(row["fidelity"], sort_keys=True))
+            if row["kind"] == "trial" and row["status"] == "completed" and entry not in known:
+                order.append(row["number"])
+                known.add(entry)
         kept = {self.trial_directory(number).name for number in (*order[:keep], *also)}
         for folder in (self.directory / "trials").glob("*"):
             if folder.name not in kept:
@@ -262,6 +307,9 @@ def _row(kind: str, event: Mapping[str, Any]) -> dict[str, Any]:
         "fidelity": {},
         "cut": False,
         "error": None,
+        "parent": None,
+        "mean_score": None,
+        "seeds": None,
     }
     more: dict[str, Any] = dict.fromkeys(("seed", "best_epoch", "epochs", "seconds", "parameters", "traceback"))
     skipped = ("event", "space", "seed_state", "asked")
@@ -274,11 +322,26 @@ def _short(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**first, **{k: v for k, v in row.items() if k not in (*first, "history", "traceback")}}
 
 
-def _group(row: Mapping[str, Any]) -> tuple[float, str]:
+def origin(row: Mapping[str, Any]) -> int:
+    """Returns the number of the searcher's trial whose values a trial was trained with."""
+    return int(row["number"] if row["parent"] is None else row["parent"])
+
+
+def _configurations(rows: Iterable[dict[str, Any]], sign: float = 1.0) -> list[list[dict[str, Any]]]:
+    """Returns the completed trials, those of the same values and fidelity together, uncut ones first, best first."""
+    found: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["status"] == "completed":
+            found.setdefault((origin(row), json.dumps(row["fidelity"], sort_keys=True)), []).append(row)
+    return [sorted(same, key=lambda row: (row["cut"], sign * row["score"])) for same in found.values()]
+
+
+def _group(row: Mapping[str, Any], finals: set[int]) -> tuple[Any, ...]:
     fidelity = row["fidelity"]
     if not fidelity:
-        return (-math.inf, "")
-    return (-float(fidelity.get("epochs", 0)), json.dumps(fidelity, sort_keys=True))
+        return (-math.inf, origin(row) not in finals)
+    limits = (float(fidelity.get(name, math.inf)) for name in ("rows", "epochs", "vocabulary", "dim"))
+    return (0.0, *(-limit for limit in limits))
 
 
 def _plain(value: Any) -> Any:

@@ -18,10 +18,15 @@ from autorec.data.layout import Layout
 from autorec.errors import ConfigError, TrialFailed
 from autorec.files import new_folder
 from autorec.run import Run
+from autorec.searchers.fidelity import Fidelity
+from autorec.searchers.limits import limited
 from autorec.searchers.runner import Job
+from autorec.spaces.limits import using_limits
+from autorec.spaces.preset import Preset
 from autorec.spaces.space import build
 from autorec.training.options import TrainOptions
 from autorec.training.precision import settle, time_steps, using_precision
+from autorec.training.sizes import default_batch_size
 from autorec.training.trainer import train
 from autorec.training.workers import Workers
 
@@ -44,10 +49,12 @@ class TrialTrainer:
         options: How to train; what it leaves open is searched.
         objective: Metric whose best epoch counts, such as `val_auc`.
         batch_size: Rows of a step.
-        epochs: Most epochs; a searcher may allow fewer.
+        epochs: Most epochs; a job's fidelity may allow fewer.
         callbacks: Keras callbacks.
         emit: Receives an event `epoch` at the start of each, and a `message` of a trial that its loss ended early.
         workers: Those that train each model together. The chief's trainer sends each job to the others' `follow`.
+        seed: Seed of the rows that jobs of fewer rows read, the same ones for all.
+        newest: Name of the time feature by which such jobs read the newest training rows instead, or None.
 
     Raises:
         ConfigError: If a callback cannot be copied.
@@ -65,11 +72,26 @@ class TrialTrainer:
     callbacks: Sequence[keras.callbacks.Callback] = ()
     emit: Callable[[dict[str, Any]], None] | None = None
     workers: Workers = field(default_factory=Workers)
+    seed: int = 0
+    newest: str | None = None
     # Made before any training, so that a callback that changes during a trial starts each one as it was given.
     _originals: list[Any] = field(default_factory=list)
+    # The parts of the last fidelity with fewer rows: a search goes from one to the next and not back.
+    _limited: dict[int | None, tuple[Part, Part]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._originals = copy_callbacks(self.callbacks)
+
+    @property
+    def full(self) -> Fidelity:
+        """What there is at full fidelity."""
+        sizes = [*(column.size for column in self.layout.ids), *(column.size for column in self.layout.lists)]
+        return Fidelity(rows=self.train.rows, vocabulary=max(sizes, default=None), epochs=self.epochs)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether a job always comes back about its deadline: no code of a user's runs, or none may be interrupted."""
+        return self.workers.count > 1 or (isinstance(self.space, Preset) and not self.callbacks)
 
     def declare(self, hp: Any) -> None:
         """Declares the hyperparameters of the recipe and of the space; the model is thrown away."""
@@ -95,9 +117,6 @@ class TrialTrainer:
 
     def __call__(self, job: Job) -> dict[str, Any]:
         """Trains a job; returns what its row of the leaderboard holds."""
-        unknown = sorted(set(job.fidelity) - {"epochs"})
-        if unknown:
-            raise TrialFailed(f"a trial's fidelity can be its epochs, got {unknown}")
         limits = {"number": job.number, "epochs": job.epochs, "fidelity": job.fidelity}
         self.workers.from_chief({"values": job.hp.values, "seed": job.seed, **limits})
         try:
@@ -131,16 +150,19 @@ class TrialTrainer:
         self.workers.from_chief(None)
 
     def _train(self, job: Job) -> dict[str, Any]:
-        model, options = self._build(job.hp, job.seed)
-        if (job.epochs or self.epochs) < self.epochs:
+        fidelity = Fidelity.from_dict(job.fidelity)
+        rows, validation = self._parts(fidelity)
+        with using_limits(vocabulary=fidelity.vocabulary, dim=fidelity.dim):
+            model, options = self._build(job.hp, job.seed)
+        if not fidelity.within(self.full).full or (job.epochs or self.epochs) < self.epochs:
             options = dataclasses.replace(options, sharpness=None)  # twice the cost, for a trial that is to be cheap
         result = train(
             model,
-            [self.train],
-            self.validation,
+            [rows],
+            validation,
             layout=self.layout,
             options=options,
-            batch_size=self.batch_size,
+            batch_size=self._batch_size(rows),
             epochs=min(self.epochs, job.epochs or self.epochs),
             seed=job.seed,
             callbacks=[*copy_callbacks(self._originals), *self._progress(job)],
@@ -164,6 +186,21 @@ class TrialTrainer:
             "cut": cut,
             "failure": result.failure,
         }
+
+    def _parts(self, fidelity: Fidelity) -> tuple[Part, Part]:
+        """Returns the training and validation rows of a fidelity; as many of the latter at most."""
+        if fidelity.rows not in self._limited:
+            of_users = self.objective.endswith("gauc")
+            rows = limited(self.train, self.layout, fidelity, seed=self.seed, newest=self.newest)
+            validation = limited(self.validation, self.layout, fidelity, seed=self.seed, users=of_users)
+            self._limited = {fidelity.rows: (rows, validation)}
+        return self._limited[fidelity.rows]
+
+    def _batch_size(self, rows: Part) -> int:
+        """Returns the rows of a step: of fewer rows in all no more than is usual for them."""
+        if rows is self.train:
+            return self.batch_size
+        return min(self.batch_size, self.workers.round_up(default_batch_size(rows.rows)))
 
     def _build(self, hp: Any, seed: int) -> tuple[Any, TrainOptions]:
         keras.utils.set_random_seed(seed)

@@ -4,8 +4,8 @@ It travels among a trial's values under reserved names, so that every oracle, jo
 
 =======================  ==========================================================
 `fidelity/rows`          training rows, at most
-`fidelity/vocabulary`    ids a vocabulary keeps, at most
-`fidelity/dim`           width of an embedding, at most
+`fidelity/vocabulary`    ids a table keeps, at most
+`fidelity/dim`           width of the embedded fields, at most
 `fidelity/epochs`        epochs, at most; KerasTuner's Hyperband says `tuner/epochs`
 =======================  ==========================================================
 """

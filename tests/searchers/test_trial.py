@@ -118,9 +118,9 @@ def test_a_trial_that_ended_at_its_deadline_was_cut(tmp_path: Path, calls: list[
         assert not trainer_of(run)(job_of(deadline=time.monotonic() + 60))["cut"]
 
 
-def test_a_fidelity_that_cannot_be_kept_fails_the_trial(tmp_path: Path, calls: list[Any]) -> None:
-    with Run(tmp_path) as run, pytest.raises(TrialFailed, match="rows"):
-        trainer_of(run)(job_of(fidelity={"rows": 10}))
+def test_a_fidelity_of_an_unknown_name_is_refused(tmp_path: Path, calls: list[Any]) -> None:
+    with Run(tmp_path) as run, pytest.raises(ConfigError, match="`fidelity` must be one of .* Did you mean 'rows'"):
+        trainer_of(run)(job_of(fidelity={"row": 10}))
 
 
 def test_each_trial_gets_callbacks_of_its_own(tmp_path: Path, calls: list[Any]) -> None:

@@ -1,0 +1,48 @@
+"""Ends what does not come back: an exception in the main thread when a time is over."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_AGAIN = 5.0  # seconds until the exception is raised once more, where somebody caught it
+
+
+class Overrun(BaseException):
+    """The time is over. No `Exception`, so that `except Exception` of a user's code lets it pass."""
+
+
+@contextmanager
+def alarm(at: float | None) -> Iterator[None]:
+    """Raises `Overrun` inside the `with` block when it is still running at a time.
+
+    By a signal, which Python handles between two steps of its own: a single long call of compiled code ends first.
+    Without a time, outside of the main thread and on systems without such signals nothing happens.
+
+    Args:
+        at: `time.monotonic()` at which to raise, or None.
+
+    Example:
+        >>> with alarm(time.monotonic() + 1):
+        ...     time.sleep(60)
+    """
+    if at is None or not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(number: int, frame: object) -> None:
+        raise Overrun
+
+    old = signal.signal(signal.SIGALRM, ring)
+    begin = time.monotonic()
+    before, again = signal.setitimer(signal.ITIMER_REAL, max(at - begin, 1e-3), _AGAIN)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old if old is not None else signal.SIG_DFL)
+        if before:  # somebody else's timer goes on
+            signal.setitimer(signal.ITIMER_REAL, max(before - (time.monotonic() - begin), 1e-3), again)

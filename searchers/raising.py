@@ -1,0 +1,209 @@
+"""The end of a search with a schedule: its best trials at higher fidelities, then over several seeds."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from autorec.run import Run, origin
+from autorec.searchers.fidelity import Fidelity, Schedule
+
+FULL = Fidelity()
+_REDUCED_SHARE, _FULL_SHARE = 0.6, 1 / 3  # of a time limit, the most that is kept for the end of a search
+_UNKNOWN_SHARE = 0.5  # the same before any trial shows how long one takes
+_SPARES = 2  # so many times the finalists are tried, should some fail at full fidelity
+
+
+@dataclass
+class Raising:
+    """Trains the survivors of a search at the steps of a schedule, and the finalists over several seeds.
+
+    What is trained follows from the finished trials of the run alone, so that a run that was cut anywhere goes on with
+    what is missing, and nothing is trained twice.
+
+    Args:
+        run: Open for writing.
+        schedule: The schedule.
+        full: What there is at full fidelity, as far as it is known.
+        direction: `max` or `min`: which scores are better.
+        deadline: `time.monotonic()` at which all has to be over, or None.
+        train: Trains the values of a trial once more: number, fidelity, number of the repetition (0 has the trial's
+            seed), time at which its share ends.
+        seed_of: Seed of a repetition of a trial: number, number of the repetition.
+        say: Receives a line about what begins.
+    """
+
+    run: Run
+    schedule: Schedule
+    full: Fidelity
+    direction: str
+    deadline: float | None
+    train: Callable[[int, Fidelity, int, float | None], None]
+    seed_of: Callable[[int, int], int]
+    say: Callable[[str], None]
+    _known: dict[tuple[int, Fidelity, int], dict[str, Any]] = field(default_factory=dict)
+    _counted: int = 0
+
+    def __post_init__(self) -> None:
+        self.total = None if self.deadline is None else max(self.deadline - time.monotonic(), 0.0)
+        events = self.run.events("raise", "raised")
+        self.open = bool(events) and events[-1]["event"] == "raise"
+
+    def round(self) -> bool:
+        """Trains all that is missing and that there is time for; returns whether it trained anything."""
+        before = len(self.run.events("started"))
+        order = self._ranked(self.schedule.low, [row["number"] for row in self.run.trials() if row["parent"] is None])
+        for step, count in zip(self.schedule.steps, self.schedule.survivors):
+            order = self._raise(order, count, step)
+        if order:
+            self._finals(order)
+        if self.open:
+            self.run.append({"event": "raised"})
+            self.open = False
+        return len(self.run.events("started")) > before
+
+    # Steps
+
+    def _raise(self, order: list[int], count: int, step: Fidelity) -> list[int]:
+        """Trains the first trials of an order at a step; returns the order behind it."""
+        missing = [number for number in order[:count] if self._row(number, step) is None]
+        for number in missing:
+            if not self._time_for(step, then=FULL):
+                break
+            if number == missing[0]:
+                self._begin()
+                self.say(f"raising {len(missing)} trials to {_words(step)}")
+            self.train(number, step, 0, self._end(then=FULL))
+        ranked = self._ranked(step, order)
+        rest = [number for number in order if self._row(number, step) is None]
+        return (ranked + rest) or order
+
+    def _finals(self, order: list[int]) -> None:
+        finalists = order[: self.schedule.finalists]
+        first = self._first_seeds(order)
+        for repetition in range(1, self.schedule.seeds):
+            missing = [number for number in first if self._row(number, FULL, repetition) is None]
+            if missing and not self._time_for(FULL, len(missing)):
+                break
+            self._announce(finalists, f"seed {repetition + 1} of {self.schedule.seeds}", bool(missing))
+            for number in missing:
+                if not self._time_for(FULL):
+                    break
+                self.train(number, FULL, repetition, self.deadline)
+
+    def _first_seeds(self, order: list[int]) -> list[int]:
+        """Trains finalists at full fidelity, and for those that fail the next ones; returns those that did not."""
+        finalists = order[: self.schedule.finalists]
+        done: list[int] = []
+        for number in order[: _SPARES * self.schedule.finalists]:
+            if len(done) == self.schedule.finalists:
+                break
+            if self._row(number, FULL) is None:
+                if not self._time_for(FULL, 1 if done else 0):
+                    break
+                self._announce(finalists, f"seed 1 of {self.schedule.seeds}", not done)
+                self.train(number, FULL, 0, self.deadline)
+            row = self._row(number, FULL)
+            if row is not None and row["status"] == "completed":
+                done.append(number)
+        return done
+
+    def _begin(self) -> None:
+        if not self.open:
+            self.run.append({"event": "raise"})
+            self.open = True
+
+    def _announce(self, finalists: list[int], text: str, new: bool) -> None:
+        """Writes down who is in the finals, once."""
+        if not new:
+            return
+        self._begin()
+        known = self.run.events("finals")
+        if not known or known[-1]["numbers"] != finalists:
+            self.run.append({"event": "finals", "numbers": finalists})
+        self.say(f"finals: trials {', '.join(map(str, finalists))} at full fidelity, {text}")
+
+    # What is there
+
+    def _row(self, number: int, fidelity: Fidelity, repetition: int = 0) -> dict[str, Any] | None:
+        """Returns the finished training of a trial's values at a fidelity and with a seed, or None."""
+        return self._finished().get((number, fidelity, self.seed_of(number, repetition)))
+
+    def _finished(self) -> dict[tuple[int, Fidelity, int], dict[str, Any]]:
+        """Returns the finished trainings, by what was trained."""
+        count = len(self.run.events("finished"))
+        if count != self._counted:
+            rows = self.run.trials()
+            self._known = {(origin(row), Fidelity.from_dict(row["fidelity"]), row["seed"]): row for row in rows}
+            self._counted = count
+        return self._known
+
+    def _ranked(self, fidelity: Fidelity, numbers: list[int]) -> list[int]:
+        """Returns the trials that were completed at a fidelity, best first."""
+        sign = -1.0 if self.direction == "max" else 1.0
+        rows = [(number, self._row(number, fidelity)) for number in numbers]
+        done = [(number, row) for number, row in rows if row is not None and row["status"] == "completed"]
+        return [number for number, _ in sorted(done, key=lambda pair: (sign * pair[1]["score"], pair[0]))]
+
+    # Time
+
+    def reserve(self) -> float:
+        """Returns the seconds that the search part has to leave: what all trainings behind it will take, or a share."""
+        if self.total is None:
+            return 0.0
+        finals = self.schedule.finalists * (self.schedule.seeds - (not self.schedule.reduced))
+        single = self.seconds(FULL)
+        if single is None:
+            return self.total * _UNKNOWN_SHARE if self.schedule.reduced else 0.0
+        needed = finals * single
+        for step, count in zip(self.schedule.steps, self.schedule.survivors):
+            needed += count * (self.seconds(step) or 0.0)
+        return min(needed, self.total * (_REDUCED_SHARE if self.schedule.reduced else _FULL_SHARE))
+
+    def seconds(self, fidelity: Fidelity) -> float | None:
+        """Returns how long a training at a fidelity will take, from the trials of the nearest one; None before any."""
+        for base in (fidelity, *reversed((self.schedule.low, *self.schedule.steps))):
+            wanted = base.to_dict()
+            rows = [row for row in self.run.trials() if row["status"] == "completed" and row["fidelity"] == wanted]
+            if rows and (fidelity == base or fidelity.covers(base)):
+                return _usual(rows) * fidelity.work(base, self.full, _epochs(rows))
+        return None
+
+    def _left(self) -> float | None:
+        return None if self.deadline is None else self.deadline - time.monotonic()
+
+    def _time_for(self, fidelity: Fidelity, count: int = 1, then: Fidelity | None = None) -> bool:
+        """Returns whether so many trainings, and one at another fidelity behind them, end in time."""
+        left = self._left()
+        if left is None:
+            return True
+        needed = count * (self.seconds(fidelity) or 0.0)
+        if then is not None:
+            needed += self.seconds(then) or 0.0
+        return left > needed
+
+    def _end(self, then: Fidelity) -> float | None:
+        """Returns the time at which a training has to end for one at another fidelity to follow."""
+        left = self._left()
+        if left is None or self.deadline is None:
+            return None
+        return self.deadline - min(self.seconds(then) or 0.0, left / 2)
+
+
+def _usual(rows: list[dict[str, Any]]) -> float:
+    """Returns the usual seconds of some trials; where a deadline cut them all, of the longest."""
+    whole = [row["seconds"] for row in rows if not row["cut"]]
+    return float(statistics.median(whole)) if whole else float(max(row["seconds"] for row in rows))
+
+
+def _epochs(rows: list[dict[str, Any]]) -> int | None:
+    known = [row["epochs"] for row in rows if row["epochs"] and not row["cut"]]
+    return round(statistics.median(known)) if known else None
+
+
+def _words(fidelity: Fidelity) -> str:
+    limits: Mapping[str, int] = fidelity.to_dict()
+    return ", ".join(f"{value:,} {name}" for name, value in limits.items())
