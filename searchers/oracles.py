@@ -12,9 +12,10 @@ import numpy as np
 
 from autorec.errors import ConfigError, unknown_name
 from autorec.searchers.bayesian import Bayesian
+from autorec.searchers.evolution import Evolution
 from autorec.searchers.greedy import Greedy
 
-SEARCHERS = ("random", "bayesian", "hyperband", "greedy")
+SEARCHERS = ("random", "bayesian", "hyperband", "greedy", "evolution")
 
 
 def get_oracle(
@@ -28,11 +29,11 @@ def get_oracle(
 ) -> kt.Oracle:
     """Returns the oracle of a search, which writes nothing to disk and never ends a search for failed trials.
 
-    The first trial of `random`, `bayesian` and `greedy` has the default values of the space.
+    The first trial of all but `hyperband` has the default values of the space.
 
     Args:
-        searcher: `"random"`, `"bayesian"`, `"hyperband"`, `"greedy"`, or an oracle, which is copied: the caller's
-            stays as it was. An oracle with an objective of its own keeps it.
+        searcher: `"random"`, `"bayesian"`, `"hyperband"`, `"greedy"`, `"evolution"`, or an oracle, which is copied: the
+            caller's stays as it was. An oracle with an objective of its own keeps it.
         objective: Metric, such as `"val_auc"`.
         max_trials: Number of trials in all; None is no limit, or the given oracle's own.
         seed: Seed of the proposals; a given oracle has its own.
@@ -54,7 +55,12 @@ def get_oracle(
     if searcher == "hyperband":
         # Without an end of its own: the runner knows when to stop.
         return _prepare(kt.oracles.HyperbandOracle(max_epochs=epochs or 9, hyperband_iterations=None, **known))
-    kinds = {"random": kt.oracles.RandomSearchOracle, "bayesian": Bayesian, "greedy": Greedy}
+    kinds = {
+        "random": kt.oracles.RandomSearchOracle,
+        "bayesian": Bayesian,
+        "greedy": Greedy,
+        "evolution": Evolution,
+    }
     oracle = kinds[searcher](max_trials=None, **known)
     oracle.max_trials = max_trials
     return _prepare(oracle, from_defaults=True)

@@ -60,7 +60,10 @@ class ReplayedOracle:
         known = self.oracle.hyperparameters
         new = kt.HyperParameters()
         new.merge([hp for hp in hps.space if not known._exists(hp.name, hp.conditions)])
-        return {**self._recorded(dict(hps.values)), "space": new.get_config()["space"]}
+        found = {**self._recorded(dict(hps.values)), "space": new.get_config()["space"]}
+        if hasattr(self.oracle, "ranker_correlation"):
+            found["ranker"] = self.oracle.ranker_correlation
+        return found
 
     def tell(self, event: Mapping[str, Any]) -> None:
         """Tells the oracle how a trial ended."""
@@ -69,10 +72,17 @@ class ReplayedOracle:
         hps.merge(parse_space(event["space"]), overwrite=False)
         hps.values = dict(event.get("asked", event["values"]))
         if event["status"] == "completed":
-            self.oracle.update_trial(trial.trial_id, {self.oracle.objective.name: event["score"]})
+            self.oracle.update_trial(trial.trial_id, self._metrics(event))
         trial.status = "COMPLETED" if event["status"] == "completed" else "FAILED"
         trial.message = event.get("error")
         self.oracle.end_trial(trial)
+
+    def _metrics(self, event: Mapping[str, Any]) -> dict[str, float]:
+        """Returns the objective and, where the event has them, the operations of a row (less is better)."""
+        found: dict[str, float] = {self.oracle.objective.name: event["score"]}
+        if event.get("operations") is not None:
+            found.setdefault("operations", event["operations"])
+        return found
 
     def _create(self) -> Any:
         trial = self.oracle.create_trial(_WORKER)
