@@ -288,8 +288,10 @@ class Run:
         """
         order, known = [], set()
         for row in self.leaderboard():
+            if row["kind"] != "trial" or row["status"] != "completed":
+                continue
             entry = (origin(row), json.dumps(row["fidelity"], sort_keys=True))
-            if row["kind"] == "trial" and row["status"] == "completed" and entry not in known:
+            if entry not in known:
                 order.append(row["number"])
                 known.add(entry)
         kept = {self.trial_directory(number).name for number in (*order[:keep], *also)}
