@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras_tuner as kt
 import numpy as np
 
 from autorec.data.schema import Schema
 from autorec.data.table import Source, as_source
 from autorec.errors import AutoRecError, ConfigError, DataError
 from autorec.progress import ProgressPrinter
+from autorec.searchers.fidelity import Schedule
+from autorec.searchers.oracles import get_objective
+from autorec.searchers.pareto import COSTS
+from autorec.training.metrics import direction as known_direction
 from autorec.training.options import TrainOptions
 
 Progress = Callable[[dict[str, Any]], None]
@@ -55,6 +60,41 @@ def flag(name: str, value: Any) -> bool:
 def plain(value: Any) -> Any:
     """Returns a NumPy scalar as Python's own number."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def fidelity(value: Any) -> str | dict[str, Any] | None:
+    """Returns how cheap trials are as a configuration keeps it: None in full, `auto`, or a schedule as a dict."""
+    if value is None or value == "full":
+        return None
+    if value == "auto":
+        return "auto"
+    if isinstance(value, Mapping):
+        return Schedule.from_dict(value).to_dict()
+    if not isinstance(value, Schedule):
+        raise ConfigError("fidelity", "None, 'full', 'auto', a Schedule or a dict of its arguments", value)
+    return value.to_dict()
+
+
+def objectives(value: Any, default: str) -> list[kt.Objective]:
+    """Returns the objectives, the one that ranks first.
+
+    What is no metric, such as the latency, is less better.
+    """
+    found = list(value) if isinstance(value, (list, tuple)) else [value]
+    found = [default if one is None and len(found) == 1 else one for one in found]
+    if not found:
+        raise ConfigError("objective", "the name of a metric, or a list that begins with one", value)
+    first = get_objective(found[0])
+    rest = [kt.Objective(one, "min") if one in COSTS else get_objective(one) for one in found[1:]]
+    chosen = [first, *rest]
+    names = [one.name for one in chosen]
+    if len(set(names)) < len(names):
+        raise ConfigError("objective", "different names", names)
+    for one in chosen:
+        direction = "min" if one.name in COSTS else known_direction(one.name)
+        if one.direction != direction:
+            raise ConfigError("objective", f"{one.name!r} with the direction {direction!r}", one.direction)
+    return chosen
 
 
 def target(value: Any) -> str | list[str] | None:

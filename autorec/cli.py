@@ -16,6 +16,18 @@ from autorec.training.strategies import STRATEGIES
 
 # What a search by --config takes from the command line.
 _BESIDE_CONFIG = ("config", "data", "out", "quiet", "default", "run", "command")
+# Arguments of `search` that `fit` does not have, as they are.
+_SEARCH = (
+    "searcher",
+    "effort",
+    "max_trials",
+    "time_limit",
+    "fidelity",
+    "max_model_size",
+    "max_latency",
+    "objective",
+    "warm_start",
+)
 _EXAMPLES = {
     "search": "autorec search clicks.parquet --target click --time-limit 10m --out runs/clicks",
     "fit": "autorec fit clicks.parquet --target click --space dcnv2 --out runs/dcnv2",
@@ -104,7 +116,7 @@ def _add_data(command: argparse.ArgumentParser, optional: bool = False) -> None:
 def _add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument("--task", choices=("ctr", "rating"), default="ctr", help="default: %(default)s")
     command.add_argument("--out", help="run directory")
-    command.add_argument("--space", default="auto", help="preset or `auto` (default: %(default)s)")
+    command.add_argument("--space", help="preset or `auto` (default: auto, or what --effort says)")
     command.add_argument("--schema", help="JSON file that `autorec schema` wrote")
     command.add_argument("--validation", metavar="DATA", help="validation rows (default: split off)")
     command.add_argument("--split", choices=("random", "time", "user"), default="random", help="default: %(default)s")
@@ -125,10 +137,22 @@ def _add_search(commands: Any) -> None:
     _add_data(command, optional=True)
     _add_training(command)
     command.add_argument("--config", help="a run's config.json: repeat that search (with --out in a new directory)")
-    command.add_argument("--searcher", default="random", help="random, bayesian, hyperband or greedy")
+    command.add_argument("--effort", help="fast (a good model soon) or best (the best within the time)")
+    command.add_argument("--searcher", help="evolution (the default), random, bayesian, hyperband or greedy")
     command.add_argument("--max-trials", type=int, help="trials in all (default: 20, or no limit with --time-limit)")
     command.add_argument("--time-limit", help="such as 90s, 10m, 1h30m")
-    command.add_argument("--objective", help="metric that ranks, such as val_log_loss (default: val_auc, val_rmse)")
+    command.add_argument(
+        "--fidelity",
+        help="auto: cheap trials, then the best in full; full: all in full (default: full, or by --effort)",
+    )
+    command.add_argument("--max-model-size", metavar="SIZE", help="of the weights, such as 10MB")
+    command.add_argument("--max-latency", metavar="MS", help="milliseconds for one row")
+    command.add_argument(
+        "--objective",
+        help="metric that ranks, such as val_log_loss (default: val_auc, val_rmse), and others behind commas, such as "
+        "val_auc,latency",
+    )
+    command.add_argument("--warm-start", metavar="RUN", help="run directory whose best architectures are tried first")
     command.set_defaults(default=command.get_default)
 
 
@@ -172,8 +196,10 @@ def _search(options: argparse.Namespace) -> None:
     else:
         _need_data_and_out(options)
         arguments = _common(options)
-        for name in ("searcher", "max_trials", "time_limit", "objective"):
+        for name in _SEARCH:
             arguments[name] = getattr(options, name)
+        if options.objective and "," in options.objective:
+            arguments["objective"] = [name.strip() for name in options.objective.split(",")]
         recommender = _recommender(options.task).search(options.data, **arguments)
     _show_leaderboard(recommender.leaderboard())
 

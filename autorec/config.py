@@ -16,8 +16,8 @@ class SearchConfig:
     """The arguments of one search, as plain JSON values.
 
     `task` is `ctr` or `rating`; `data` and `validation` describe the sources (a path where they have one); `schema` is
-    the schema, inferred or given; `space`
-    and `options` are what `to_config` and `to_dict` gave; the rest are the arguments of `search`.
+    the schema, inferred or given; `space` and `options` are what `to_config` and `to_dict` gave; `warm_start` holds the
+    values that another run's trials had; the rest are the arguments of `search`, with what `effort` filled in.
     """
 
     task: str
@@ -27,10 +27,15 @@ class SearchConfig:
     roles: dict[str, str | None] = field(default_factory=dict)
     schema: dict[str, Any] | None = None
     space: dict[str, Any] = field(default_factory=dict)
-    searcher: str = "random"
+    searcher: str = "evolution"
+    effort: str | None = None
     max_trials: int | None = None
     time_limit: float | None = None
-    objective: str | None = None
+    fidelity: str | dict[str, Any] | None = None
+    max_model_size: int | None = None
+    max_latency: float | None = None
+    objective: str | list[str] | None = None
+    warm_start: dict[str, Any] | None = None
     batch_size: int | None = None
     epochs: int | None = None
     seed: int = 0
@@ -43,7 +48,7 @@ class SearchConfig:
     options: dict[str, Any] = field(default_factory=dict)
 
     # A run can go on with another budget, but not as another experiment.
-    BUDGET: ClassVar = ("max_trials", "time_limit", "refit", "keep", "baselines")
+    BUDGET: ClassVar = ("effort", "max_trials", "time_limit", "refit", "keep", "baselines")
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -84,10 +89,15 @@ class SearchConfig:
         mine = self.to_dict()
         skipped = (*self.BUDGET, "data", "validation", "schema")  # rows and columns are compared by themselves
         return {
-            name: (other[name], mine[name])
+            name: (_in_short(other[name]), _in_short(mine[name]))
             for name in mine
             if name not in skipped and name in other and mine[name] != other[name]
         }
+
+
+def _in_short(value: Any) -> Any:
+    """Returns a warm start as the run that it is taken from, anything else as it is."""
+    return value["run"] if isinstance(value, Mapping) and "trials" in value else value
 
 
 def _check_whole(name: str, value: object) -> None:

@@ -17,12 +17,15 @@ from autorec.config import SearchConfig
 from autorec.data.inference import describe
 from autorec.data.schema import ROLES, Schema
 from autorec.data.table import Source, as_source
-from autorec.errors import AutoRecError, ConfigError
+from autorec.errors import AutoRecError
 from autorec.identity import check_foreign, has_begun, identify
 from autorec.run import Run
-from autorec.searchers.oracles import get_objective, get_oracle
+from autorec.searchers.budgets import Budgets
+from autorec.searchers.fidelity import Schedule
+from autorec.searchers.oracles import get_oracle
 from autorec.searchers.runner import search
 from autorec.searchers.trial import TrialTrainer, copy_callbacks
+from autorec.searchers.warm_start import propose_first
 from autorec.spaces.space import as_space, to_config
 from autorec.steps.clock import Clock
 from autorec.steps.columns import check_sources, get_schema
@@ -30,10 +33,10 @@ from autorec.steps.encoding import check_encoded, encoded
 from autorec.steps.refit import refit
 from autorec.steps.simple_models import train_baselines
 from autorec.tensorflow_log import traced_often
-from autorec.training.metrics import direction as known_direction
 from autorec.training.options import TrainOptions
 from autorec.training.trainer import default_batch_size, default_epochs
 from autorec.training.workers import Workers, get_workers
+from autorec.transfer import get_warm_start
 
 OBJECTIVES = {"ctr": "val_auc", "rating": "val_rmse"}
 
@@ -84,8 +87,8 @@ class Experiment:
         # First of all: several processes find each other before TensorFlow computes anything.
         self.workers = get_workers(self.options.strategy)
         self.model_space = as_space(self.space)
-        self.objective = get_objective(arguments["objective"] or OBJECTIVES[self.task])
-        _check_direction(self.objective)
+        self.objectives = checked.objectives(arguments["objective"], OBJECTIVES[self.task])
+        self.objective = self.objectives[0]
         copy_callbacks(self.callbacks)
         target = checked.target(arguments["target"])
         self.source = as_source(data, y, target=target)
@@ -97,10 +100,10 @@ class Experiment:
         self.oracle = get_oracle(
             self.searcher,
             objective=self.objective,
-            max_trials=self.config.max_trials,
             seed=self.config.seed,
             epochs=self.config.epochs,
         )
+        self._guide()
         if self.config.batch_size is not None:
             self.workers.check_batch_size(self.config.batch_size)
         check_sources(self.schema, self.task, self.source, self.validation)
@@ -152,7 +155,8 @@ class Experiment:
     # The run
 
     def _config(self, arguments: Mapping[str, Any]) -> SearchConfig:
-        names = ("target", "roles", "objective")
+        names = ("target", "roles", "objective", "warm_start")
+        objectives = [objective.name for objective in self.objectives]
         return SearchConfig(
             task=self.task,
             data=_place(self.source),
@@ -163,9 +167,19 @@ class Experiment:
             space=to_config(self.model_space),
             searcher=self.searcher if isinstance(self.searcher, str) else type(self.searcher).__name__,
             options=self.options.to_dict(),
-            objective=self.objective.name if arguments["objective"] is not None else None,
+            objective=None if arguments["objective"] is None else objectives if objectives[1:] else objectives[0],
+            warm_start=get_warm_start(arguments["warm_start"], self.directory) if self.workers.chief else None,
             **{name: value for name, value in arguments.items() if name not in names},
         )
+
+    def _guide(self) -> None:
+        """Tells the oracle when two points are one model, and what to try first."""
+        self.oracle.max_trials = None  # the runner counts: a run that goes on with fewer has more than that
+        canonical = getattr(self.model_space, "canonical", None)
+        if canonical is not None and hasattr(self.oracle, "canonical"):
+            self.oracle.canonical = canonical
+        if self.config.warm_start is not None:
+            propose_first(self.oracle, self.config.warm_start["trials"], self._say)
 
     def _open(self) -> None:
         """Opens the run directory and checks that it is the run of this experiment."""
@@ -230,7 +244,16 @@ class Experiment:
             callbacks=self.callbacks,
             emit=self.emit,
             workers=self.workers,
+            seed=self.config.seed,
+            newest=self.schema.time if self.config.split == "time" else None,
+            budgets=self._budgets(),
         )
+
+    def _budgets(self) -> Budgets | None:
+        """Returns what models may cost and what is looked at beside the first objective; None if it is nothing."""
+        names = tuple(objective.name for objective in self.objectives)
+        limits = (self.config.max_model_size, self.config.max_latency)
+        return Budgets(*limits, names) if names[1:] or limits != (None, None) else None
 
     def _check_space(self) -> None:
         """Builds the space once; what a user's own code raises is left for the trials, which record it."""
@@ -252,15 +275,19 @@ class Experiment:
             seed=self.config.seed,
             keep=self.config.keep,
             emit=self.emit,
+            schedule=self._schedule(),
         )
+
+    def _schedule(self) -> Schedule | None:
+        """Returns the course from cheap trials to full ones, or None where all are full."""
+        fidelity = self.config.fidelity
+        if fidelity is None:
+            return None
+        if isinstance(fidelity, str):
+            return Schedule.auto(self.cache.train.rows, self.trainer.epochs, self.config.time_limit)
+        return Schedule.from_dict(fidelity)
 
 
 def _place(source: Source) -> str:
     """Returns where a source can be found again: an absolute path, or its name."""
     return str(Path(source.name).resolve()) if Path(source.name).exists() else source.name
-
-
-def _check_direction(objective: kt.Objective) -> None:
-    direction = known_direction(objective.name)
-    if objective.direction != direction:
-        raise ConfigError("objective", f"{objective.name!r} with the direction {direction!r}", objective.direction)

@@ -13,6 +13,9 @@ from autorec.export.folder import export
 from autorec.export.predictor import Predictor
 from autorec.leaderboard import leaderboard
 from autorec.loading import load_run
+from autorec.spaces.fixed import FixedSpace
+from autorec.training.options import TrainOptions
+from autorec.transfer import best_options, best_space
 
 
 class Learned(BaseEstimator):
@@ -20,6 +23,8 @@ class Learned(BaseEstimator):
 
     It reads the run directory that `search` left; what is learned ends in `_`.
     """
+
+    _searched: tuple[Any, TrainOptions]
 
     @property
     def predictor_(self) -> Predictor:
@@ -87,6 +92,34 @@ class Learned(BaseEstimator):
             ConfigError: If the trial's files are not kept.
         """
         return (self.predictor_ if trial is None else load_run(self.directory_, trial)).model
+
+    def best_space(self, trial: int | None = None) -> FixedSpace:
+        """Returns the architecture that was found as a space with everything fixed, to be trained elsewhere.
+
+        It fits other data too: other columns, other values. The recipe is no part of it; `best_options` has that.
+
+        Args:
+            trial: Number of the trial, by default the best.
+
+        Raises:
+            ConfigError: If there is no such trial.
+
+        Example:
+            >>> other = CTRRecommender(space=rec.best_space(), options=rec.best_options())
+            >>> other.fit(other_frame, target="like")
+        """
+        return best_space(self.directory_, self._searched[0], trial)
+
+    def best_options(self, trial: int | None = None) -> TrainOptions:
+        """Returns the recipe that was found, with nothing left to search.
+
+        Args:
+            trial: Number of the trial, by default the best.
+
+        Raises:
+            ConfigError: If there is no such trial.
+        """
+        return best_options(self.directory_, self._searched[1], trial)
 
     def export(self, folder: str | Path, trial: int | None = None) -> Path:
         """Writes a folder with model, encoder, SavedModel and card; see `autorec.load`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,13 +14,14 @@ import numpy as np
 from autorec import arguments as checked
 from autorec.arguments import Progress
 from autorec.data.schema import Schema
+from autorec.effort import fill
 from autorec.errors import ConfigError
 from autorec.experiment import Experiment
 from autorec.learned import Learned
 from autorec.progress import ProgressPrinter
 from autorec.steps.clock import Clock
 from autorec.training.options import TrainOptions
-from autorec.units import seconds
+from autorec.units import milliseconds, seconds, size
 
 
 class Recommender(Learned):
@@ -30,7 +31,7 @@ class Recommender(Learned):
 
     Args:
         space: Name of a preset or `"auto"`, a `keras_tuner.HyperModel`, or a function `build(hp)` that returns a
-            Keras model (see `autorec.inputs` and `autorec.ctr_model`).
+            Keras model (see `autorec.inputs` and `autorec.ctr_model`). None is `"auto"`, or what `effort` says.
         directory: Run directory; None keeps the run in a temporary one that goes with this object.
         options: How models are trained; None searches the recipe around its defaults.
     """
@@ -39,7 +40,7 @@ class Recommender(Learned):
 
     def __init__(
         self,
-        space: Any = "auto",
+        space: Any = None,
         *,
         directory: str | Path | None = None,
         options: TrainOptions | None = None,
@@ -57,10 +58,15 @@ class Recommender(Learned):
         validation_data: Any = None,
         schema: Schema | str | Path | None = None,
         space: Any = None,
-        searcher: Any = "random",
+        searcher: Any = None,
+        effort: str | None = None,
         max_trials: int | None = None,
         time_limit: float | str | None = None,
+        fidelity: Any = None,
+        max_model_size: int | str | None = None,
+        max_latency: float | None = None,
         objective: Any = None,
+        warm_start: Any = None,
         callbacks: Sequence[Any] | None = (),
         batch_size: int | None = None,
         epochs: int | None = None,
@@ -68,7 +74,7 @@ class Recommender(Learned):
         split: str = "random",
         validation_fraction: float = 0.1,
         statistics: str | None = "ordered",
-        refit: bool = False,
+        refit: bool | None = None,
         keep: int = 5,
         baselines: bool = True,
         options: TrainOptions | None = None,
@@ -91,11 +97,22 @@ class Recommender(Learned):
                 `data`.
             schema: A schema or the path of one; None infers it and says what it found.
             space: See the constructor; a value here wins.
-            searcher: `"random"`, `"bayesian"`, `"hyperband"`, `"greedy"`, or a `keras_tuner.Oracle`.
-            max_trials: Number of trials in all; None is an oracle's own, else no limit, and 20 if there is no
+            searcher: `"evolution"` (the default), `"random"`, `"bayesian"`, `"hyperband"`, `"greedy"`, or a
+                `keras_tuner.Oracle`.
+            effort: For who does not want to choose: `"fast"` (a good model soon) or `"best"` (the best one within the
+                time). What is given beside it wins.
+            max_trials: Number of trials of the search; None is an oracle's own, else no limit, and 20 if there is no
                 `time_limit` either.
             time_limit: Seconds, or a text such as `"10m"`, for everything that this call does.
-            objective: Metric that ranks trials, such as `"val_auc"`; by default `val_auc`, for ratings `val_rmse`.
+            fidelity: How cheap the trials of the search are, before the best few are trained in full: None or
+                `"full"` (all in full), `"auto"`, or a `Schedule` of `autorec.searchers.fidelity`, also as a dict.
+            max_model_size: Largest size of the exported weights, in bytes or as `"10MB"`; a larger model fails before
+                it is trained.
+            max_latency: Longest time for one row in milliseconds, measured; a slower model fails.
+            objective: Metric that ranks trials, such as `"val_auc"`; by default `val_auc`, for ratings `val_rmse`. Of
+                a list the first one ranks; the leaderboard marks what no other trial beats in all of them. Beside
+                metrics there are `"latency"`, `"operations"`, `"parameters"` and `"model_size"`.
+            warm_start: Directory of another run, on these or other data, whose best architectures are tried first.
             callbacks: Keras callbacks; each trial gets copies of its own.
             batch_size: Rows of a training step; None chooses by the number of rows.
             epochs: Most epochs of a trial; None lets early stopping decide within the default limit.
@@ -103,7 +120,7 @@ class Recommender(Learned):
             split: How validation rows are chosen: `"random"`, `"time"` (the last ones) or `"user"` (whole users).
             validation_fraction: Share of rows to validate on, in (0, 1).
             statistics: Target and count statistics: `"ordered"`, `"kfold"` or None.
-            refit: Train the winner once more on all rows, for as many epochs as its best one.
+            refit: Train the winner once more on all rows, for as many epochs as its best one; by default it is not.
             keep: Number of best trials whose model files are kept.
             baselines: Whether to train the simple baselines of the leaderboard.
             options: See the constructor; a value here wins.
@@ -120,15 +137,27 @@ class Recommender(Learned):
             SearchAborted: If no trial can be trained.
         """
         clock = Clock()
-        clock.limit = limit = seconds("time_limit", time_limit)
-        roles = {"weight": weight, "user": user, "item": item, "group": group, "time": time}
+        chosen = fill(
+            effort,
+            {
+                "space": self.space if space is None else space,
+                "searcher": searcher,
+                "max_trials": getattr(searcher, "max_trials", None)
+                if max_trials is None
+                else checked.plain(max_trials),
+                "time_limit": seconds("time_limit", time_limit),
+                "fidelity": fidelity,
+                "refit": refit,
+            },
+        )
+        clock.limit = chosen["time_limit"]
         emit = checked.emitter(progress)
         experiment = Experiment(
             task=self._task,
             directory=self._run_directory(directory),
-            space=self.space if space is None else space,
+            space=chosen["space"],
             options=checked.options(self.options if options is None else options),
-            searcher=searcher,
+            searcher=chosen["searcher"],
             callbacks=checked.callbacks(callbacks),
             emit=emit,
             clock=clock,
@@ -141,17 +170,22 @@ class Recommender(Learned):
                 validation=validation_data,
                 arguments={
                     "target": target,
-                    "roles": roles,
-                    "max_trials": _trials(checked.plain(max_trials), searcher, limit),
-                    "time_limit": limit,
+                    "roles": {"weight": weight, "user": user, "item": item, "group": group, "time": time},
+                    "effort": effort,
+                    "max_trials": _trials(chosen),
+                    "time_limit": clock.limit,
+                    "fidelity": checked.fidelity(chosen["fidelity"]),
+                    "max_model_size": size("max_model_size", max_model_size),
+                    "max_latency": milliseconds("max_latency", max_latency),
                     "objective": objective,
+                    "warm_start": warm_start,
                     "batch_size": checked.plain(batch_size),
                     "epochs": checked.plain(epochs),
                     "seed": checked.plain(seed),
                     "split": split,
                     "fraction": checked.plain(validation_fraction),
                     "statistics": statistics,
-                    "refit": checked.flag("refit", refit),
+                    "refit": checked.flag("refit", chosen["refit"]),
                     "keep": checked.plain(keep),
                     "baselines": checked.flag("baselines", baselines),
                 },
@@ -168,7 +202,7 @@ class Recommender(Learned):
         Example:
             >>> rec = CTRRecommender(space="dcnv2").fit(frame, target="click")
         """
-        for name in ("searcher", "max_trials"):
+        for name in ("searcher", "effort", "max_trials", "fidelity", "warm_start"):
             if name in arguments:
                 raise ConfigError(name, "left out of `fit`, which trains one model; see `search`", arguments[name])
         settings = {"baselines": False, "progress": False, **arguments}
@@ -184,6 +218,7 @@ class Recommender(Learned):
 
     def _adopt(self, experiment: Experiment) -> Self:
         self._directory = experiment.directory
+        self._searched = (experiment.model_space, experiment.options)
         self.__dict__.pop("_predictor", None)  # of an earlier search
         self.n_features_in_ = len(experiment.schema)
         self.feature_names_in_ = np.array(experiment.schema.names, dtype=object)
@@ -264,8 +299,6 @@ class RatingRecommender(Recommender):
         return tags
 
 
-def _trials(given: int | None, searcher: Any, limit: float | None) -> int | None:
-    own: int | None = getattr(searcher, "max_trials", None)
-    if given is not None or own is not None:
-        return own if given is None else given
-    return 20 if limit is None else None
+def _trials(chosen: Mapping[str, Any]) -> int | None:
+    given: int | None = chosen["max_trials"]
+    return 20 if given is None and chosen["time_limit"] is None else given

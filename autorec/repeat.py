@@ -36,14 +36,16 @@ def search_from_config(
     if config.validation is not None and not Path(config.validation).exists():
         raise ConfigError("validation_data", "the path of a file that is there", config.validation)
     kind = CTRRecommender if config.task == "ctr" else RatingRecommender
+    fidelity = "full" if config.fidelity is None else config.fidelity  # None would leave it to the effort
     recommender = kind(from_config(config.space), directory=directory, options=TrainOptions.from_dict(config.options))
-    taken = ("task", "data", "target", "validation", "roles", "space", "options", "fraction", "schema")
+    taken = ("task", "data", "target", "validation", "roles", "space", "options", "fraction", "schema", "fidelity")
     rest: dict[str, Any] = {name: value for name, value in config.to_dict().items() if name not in taken}
     return recommender.search(
         source,
         target=config.target if len(config.target) > 1 else config.target[0],
         validation_data=config.validation,
         validation_fraction=config.fraction,
+        fidelity=fidelity,
         schema=None if config.schema is None else Schema.from_dict(config.schema),
         progress=progress,
         **{**config.roles, **rest},

@@ -66,7 +66,7 @@ class _First:
         """Returns the values of trial `number`, or None where the oracle goes on alone."""
         if self._points is None:
             space = self._oracle.hyperparameters.space
-            self._points = points(space, self._trials, self._say)
+            self._points = points(space, self._trials, self._say, getattr(self._oracle, "canonical", None))
             default, _ = carry_over(space, {})
             self._points += [default] if default not in self._points else []
         return dict(self._points[number]) if number < len(self._points) else None

@@ -88,6 +88,23 @@ def test_a_precision_reaches_the_options(folder: Path, tmp_path: Path) -> None:
     assert config["options"]["precision"] == "bfloat16"
 
 
+def test_arguments_of_a_search_reach_its_configuration(folder: Path, tmp_path: Path) -> None:
+    command = ["search", str(folder / "train.csv"), *BUDGET, "--out", str(tmp_path / "run"), "--quiet"]
+    more = "--max-trials 1 --effort fast --fidelity full --max-model-size 10MB --max-latency 5000"
+    other = ["--warm-start", str(folder / "run"), "--objective", "val_log_loss, latency", "--searcher", "random"]
+    assert main([*command, *more.split(), *other]) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    found = {name: config[name] for name in ("effort", "max_model_size", "max_latency", "objective")}
+    assert found == {
+        "effort": "fast",
+        "max_model_size": 10_000_000,
+        "max_latency": 5000.0,
+        "objective": ["val_log_loss", "latency"],
+    }
+    assert config["warm_start"]["run"] == str(folder / "run")
+    assert len(config["warm_start"]["trials"]) == 1
+
+
 def test_a_configuration_repeats_its_search(folder: Path, tmp_path: Path) -> None:
     config = folder / "run" / "config.json"
     assert main(["search", "--config", str(config), "--out", str(tmp_path / "again"), "--quiet"]) == 0
@@ -155,6 +172,12 @@ def test_predict_writes_a_probability_for_each_row(folder: Path, tmp_path: Path,
             "search train.csv --target click --space lr --epochs 1 --out run --seed 4",
             "`seed` must be 0 as in the run",
         ),
+        (
+            "search train.csv --target click --out x --effort most",
+            "`effort` must be one of ['fast', 'best'], got 'most'",
+        ),
+        ("search train.csv --target click --out x --max-model-size big", "`max_model_size` must be a positive number"),
+        ("search train.csv --target click --out x --max-latency soon", "`max_latency` must be a positive number"),
         ("search --config none.json --out x", "`--config` must be the path of a run's config.json, got 'none.json'."),
         ("search --config x.json --precision auto", "`--precision` must be left out: the --config has it, got 'auto'"),
         ("search --config test.csv --out x", "file 'test.csv': not the config.json of a run"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +19,12 @@ import polars as pl
 import pytest
 
 import autorec
+from autorec.config import SearchConfig
 from autorec.errors import AutoRecError, ConfigError, DataError, SearchAborted
 from autorec.recommender import CTRRecommender, RatingRecommender
+from autorec.repeat import search_from_config
 from autorec.run import Run
+from autorec.searchers.fidelity import Fidelity, Schedule
 from tests import fitted
 from tests.fitted import QUICK
 
@@ -117,6 +121,73 @@ def test_a_run_in_use_by_another_process_is_refused(run: Path) -> None:
         holder.stdout.close()
 
 
+# Another run, cheap trials and limits
+
+
+def values(directory: Path) -> list[dict[str, Any]]:
+    return [row["values"] for row in Run(directory, read_only=True).trials()]
+
+
+def test_a_search_begins_with_the_best_of_another_on_other_data(run: Path, tmp_path: Path) -> None:
+    other = pl.DataFrame({"a": ["x", "y", "z"] * 100, "b": np.arange(300) % 7, "y": np.arange(300) % 2})
+    search(tmp_path / "run", other, target="y", warm_start=run)
+    best = Run(run, read_only=True).best
+    assert best is not None
+    assert values(tmp_path / "run")[0].items() >= {k: v for k, v in best["values"].items() if "train/" in k}.items()
+
+
+def test_a_run_that_began_warm_goes_on_and_is_repeated_without_the_other(run: Path, tmp_path: Path) -> None:
+    other, mine = tmp_path / "other", tmp_path / "mine"
+    shutil.copytree(run, other)
+    search(mine, warm_start=other)
+    shutil.rmtree(other)
+    assert search(mine, max_trials=2, warm_start=other).leaderboard().height == 2
+    config = SearchConfig.from_dict(json.loads((mine / "config.json").read_text()))
+    search_from_config(config, directory=tmp_path / "again", data=frame(), progress=False)
+    assert values(tmp_path / "again") == values(mine)
+
+
+def test_a_run_does_not_begin_with_another_one_later(run: Path, tmp_path: Path) -> None:
+    search(tmp_path / "run")
+    with pytest.raises(ConfigError, match=f"`warm_start` must be None as in the run .*got '{run}'"):
+        search(tmp_path / "run", warm_start=run)
+
+
+def test_cheap_trials_are_followed_by_full_ones_over_several_seeds(tmp_path: Path) -> None:
+    schedule = Schedule(Fidelity(rows=100), finalists=1, seeds=2)
+    search(tmp_path, max_trials=2, fidelity=schedule)
+    rows = Run(tmp_path, read_only=True).trials()
+    assert [row["fidelity"] for row in rows] == [{"rows": 100}, {"rows": 100}, {}, {}]
+    assert len({row["seed"] for row in rows[2:]}) == 2
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert Schedule.from_dict(config["fidelity"]) == schedule
+
+
+def test_a_model_that_is_too_large_fails_before_it_is_trained(tmp_path: Path) -> None:
+    with pytest.raises(SearchAborted, match="max_model_size"):
+        search(tmp_path, max_model_size=100)
+
+
+def test_the_first_of_several_objectives_ranks(tmp_path: Path) -> None:
+    board = search(tmp_path, max_trials=2, objective=["val_log_loss", "latency"]).leaderboard()
+    assert board["score"].equals(board["val_log_loss"].rename("score"))
+    assert board["pareto"][0]
+    assert board["latency"].null_count() == 0
+
+
+def test_a_configuration_of_an_earlier_version_is_opened(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    for name in ("effort", "fidelity", "max_model_size", "max_latency", "warm_start"):
+        del config[name]
+    path.write_text(json.dumps(config))
+    before = Run(run, read_only=True).trials()
+    search(tmp_path / "run", user="user", max_trials=1)
+    assert Run(tmp_path / "run", read_only=True).trials() == before
+    assert SearchConfig.from_dict(config).warm_start is None
+
+
 # Failures
 
 
@@ -187,6 +258,16 @@ def one_positive() -> pl.DataFrame:
         ({"statistics": "order"}, "`statistics` must be .*Did you mean 'ordered'"),
         ({"split": "user"}, "where no column has the role `user`"),
         ({"refit": 1}, "`refit` must be True or False, got 1"),
+        ({"effort": "beste"}, "`effort` must be one of .*'best'.*Did you mean 'best'"),
+        ({"fidelity": "low"}, "`fidelity` must be None, 'full', 'auto', a Schedule or a dict .*got 'low'"),
+        ({"fidelity": {"low": {"row": 3}}}, "`fidelity` must be one of .*Did you mean 'rows'"),
+        ({"max_model_size": "10XB"}, "`max_model_size` must be a positive number of bytes, .*got '10XB'"),
+        ({"max_latency": 0}, "`max_latency` must be a positive number of milliseconds, got 0"),
+        ({"objective": ["latency"]}, "`objective` must be .*got 'latency'"),
+        ({"objective": ["val_auc", "speed"]}, "`objective` must be .*got 'speed'"),
+        ({"objective": ["val_auc", "val_auc"]}, "`objective` must be different names"),
+        ({"objective": []}, "`objective` must be the name of a metric, or a list that begins with one"),
+        ({"warm_start": "nowhere"}, "`warm_start` must be the directory of another run, got 'nowhere'"),
         ({"progress": "yes"}, "`progress` must be True, False or a function"),
         ({"user": "usr"}, "column 'usr': the column is absent.*Did you mean 'user'"),
         ({"validation_data": (1, 2, 3)}, "`validation_data` must be rows, or a pair"),

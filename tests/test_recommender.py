@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 
 import autorec
+from autorec.config import SearchConfig
+from autorec.effort import EFFORTS
 from autorec.errors import ConfigError
 from autorec.recommender import CTRRecommender, RatingRecommender
 from autorec.repeat import search_from_config
+from autorec.run import Run
 from tests import fitted
 from tests.fitted import QUICK
 
@@ -198,7 +202,9 @@ def test_the_constructor_only_stores() -> None:
     assert clone(rec).set_params(space="fm").get_params() == {"space": "fm", "directory": 4, "options": 5}
 
 
-@pytest.mark.parametrize("name", ["leaderboard", "predict", "evaluate", "model", "export", "score"])
+@pytest.mark.parametrize(
+    "name", ["leaderboard", "predict", "evaluate", "model", "export", "score", "best_space", "best_options"]
+)
 def test_nothing_works_before_something_was_learned(name: str) -> None:
     arguments = [fitted.clicks()] if name in ("predict", "evaluate", "export", "score") else []
     with pytest.raises(NotFittedError, match="call `search` or `fit` first"):
@@ -251,13 +257,65 @@ def test_fit_trains_one_model_and_says_so() -> None:
         CTRRecommender().fit(fitted.clicks(), target="click", max_trials=3)
 
 
+@pytest.mark.parametrize("name", ["effort", "fidelity", "warm_start"])
+def test_fit_takes_no_argument_of_a_search(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"`{name}` must be left out of `fit`"):
+        CTRRecommender().fit(fitted.clicks(), target="click", **{name: "best"})
+
+
+# What was found, elsewhere
+
+
+def test_a_found_architecture_is_trained_on_other_data(tmp_path: Path) -> None:
+    found = CTRRecommender().fit(fitted.clicks(), target="click", **{**QUICK, "space": "deepfm"})
+    frame = pl.DataFrame({"user": ["a", "b", "c"] * 60, "stars": [1.5, 4.0, 3.0] * 60, "age": range(180)})
+    rec = RatingRecommender(found.best_space(), directory=tmp_path, options=found.best_options())
+    rec.fit(frame, target="stars", epochs=1)
+    row = json.loads(rec.leaderboard()["values"][0])
+    assert row["features/dim"] == json.loads(found.leaderboard()["values"][0])["features/dim"]
+    assert not any(name.startswith("train/") for name in row)
+    assert rec.predict(frame).shape == (180,)
+
+
+def test_a_run_of_a_found_architecture_goes_on_and_is_repeated(tmp_path: Path) -> None:
+    rec = CTRRecommender(fitted.single().best_space(), directory=tmp_path / "run")
+    quick = {"epochs": 1, "progress": False, "baselines": False, "target": "click"}
+    for trials in (1, 2):
+        rec.search(fitted.clicks().drop("like"), searcher="random", max_trials=trials, **quick)
+    config = SearchConfig.from_dict(Run(tmp_path / "run", read_only=True).config or {})
+    again = search_from_config(config, directory=tmp_path / "again", data=fitted.clicks().drop("like"), progress=False)
+    assert again.leaderboard().drop("seconds").equals(rec.leaderboard().drop("seconds"))
+    assert again.best_space().get_config() == rec.best_space().get_config()
+
+
+def test_the_found_options_are_those_of_the_trial() -> None:
+    rec = fitted.searched()
+    values = json.loads(rec.leaderboard().filter(pl.col("trial") == "1")["values"][0])
+    options = rec.best_options(trial=1)
+    assert options.learning_rate == values["train/learning_rate"]
+    assert options.resolved() == options
+    with pytest.raises(ConfigError, match=r"trained trial: \[0, 1\], got 7"):
+        rec.best_space(trial=7)
+
+
+# Effort
+
+
+def test_an_effort_fills_in_what_is_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(EFFORTS, "fast", {"space": "lr", "max_trials": 2, "fidelity": "auto", "refit": True})
+    quick = {"epochs": 1, "progress": False, "baselines": False}
+    CTRRecommender(directory=tmp_path).search(
+        fitted.clicks(), target="click", effort="fast", fidelity="full", max_trials=1, **quick
+    )
+    config = Run(tmp_path, read_only=True).config or {}
+    assert config["space"]["preset"] == "lr"
+    assert (config["effort"], config["max_trials"], config["fidelity"], config["refit"]) == ("fast", 1, None, True)
+
+
 # Once more from a configuration
 
 
 def test_a_search_from_memory_cannot_be_repeated_from_its_configuration_alone(tmp_path: Path) -> None:
-    from autorec.config import SearchConfig
-    from autorec.run import Run
-
     config = SearchConfig.from_dict(Run(fitted.single().directory_, read_only=True).config or {})
     with pytest.raises(ConfigError, match="the path of the rows"):
         search_from_config(config, directory=tmp_path)

@@ -1,0 +1,40 @@
+"""`effort`: what a search does for people who do not want to choose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autorec.errors import unknown_name
+
+#: What is done without any effort being named.
+DEFAULTS: dict[str, Any] = {"space": "auto", "searcher": "evolution", "refit": False}
+#: What each effort fills in where nothing is given; `time_limit` only where there is no `max_trials` either.
+EFFORTS: dict[str, dict[str, Any]] = {
+    # A good model soon: the default of `auto`, which is a strong model, and a few steps from it.
+    "fast": {"max_trials": 5, "time_limit": 120.0},
+    # As good as the time allows: all of the space at low fidelity, and the best few over several seeds.
+    "best": {"space": "dag", "fidelity": "auto", "time_limit": 600.0},
+}
+
+
+def fill(effort: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns arguments of `search` with what the effort, then the default, says wherever one is None.
+
+    Args:
+        effort: A name of `EFFORTS`, or None.
+        given: Arguments; those that are not None win.
+
+    Raises:
+        ConfigError: If the effort is not known, with the nearest names.
+
+    Example:
+        >>> fill("best", {"space": None, "searcher": "greedy", "max_trials": None, "time_limit": 60.0})
+        {'space': 'dag', 'searcher': 'greedy', 'max_trials': None, 'time_limit': 60.0, ...}
+    """
+    if effort is not None and effort not in EFFORTS:
+        raise unknown_name("effort", effort, EFFORTS)
+    chosen = dict(DEFAULTS | EFFORTS.get(effort or "", {}))
+    if given.get("max_trials") is not None or given.get("time_limit") is not None:
+        chosen |= {"max_trials": None, "time_limit": None}
+    return {**chosen, **{name: value if value is not None else chosen.get(name) for name, value in given.items()}}

@@ -1,0 +1,50 @@
+"""What an effort fills in."""
+
+from __future__ import annotations
+
+import pytest
+
+from autorec.effort import EFFORTS, fill
+from autorec.errors import ConfigError
+from autorec.searchers.oracles import SEARCHERS
+from autorec.spaces.space import SPACES
+
+NOTHING = dict.fromkeys(("space", "searcher", "max_trials", "time_limit", "fidelity", "refit"))
+
+
+def test_without_an_effort_the_defaults_are_filled_in() -> None:
+    found = fill(None, NOTHING)
+    assert found == {**NOTHING, "space": "auto", "searcher": "evolution", "refit": False}
+
+
+@pytest.mark.parametrize("effort", list(EFFORTS))
+def test_every_effort_names_what_there_is_and_ends(effort: str) -> None:
+    found = fill(effort, NOTHING)
+    assert set(found) == set(NOTHING)
+    assert found["space"] in SPACES
+    assert found["searcher"] in SEARCHERS
+    assert found["time_limit"] > 0
+
+
+@pytest.mark.parametrize("effort", list(EFFORTS))
+def test_what_is_given_wins(effort: str) -> None:
+    given = {
+        "space": "lr",
+        "searcher": "greedy",
+        "max_trials": 2,
+        "time_limit": 5.0,
+        "fidelity": "full",
+        "refit": False,
+    }
+    assert fill(effort, given) == given
+
+
+@pytest.mark.parametrize("budget", [{"max_trials": 3}, {"time_limit": 7.0}])
+def test_a_budget_that_is_given_is_the_only_one(budget: dict[str, float]) -> None:
+    found = fill("best", {**NOTHING, **budget})
+    assert {name: found[name] for name in ("max_trials", "time_limit") if found[name] is not None} == budget
+
+
+def test_an_unknown_effort_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="`effort` must be one of .*got 'beste'.*Did you mean 'best'"):
+        fill("beste", NOTHING)
