@@ -55,6 +55,7 @@ class Run:
         self.directory = Path(directory)
         self.read_only = read_only
         self._lock: IO[str] | None = None
+        self._rows: list[dict[str, Any]] | None = None  # what `trials` returns, until the next event
         if read_only:
             if not self.journal.exists():
                 raise ConfigError("directory", "a run directory", str(directory), "It holds no journal.jsonl.")
@@ -157,6 +158,7 @@ class Run:
             os.truncate(self.journal, size)
             raise DataError(f"the journal cannot be written: {error}", file=self.journal) from error
         self._events.append(plain)
+        self._rows = None
 
     def events(self, *names: str) -> list[dict[str, Any]]:
         """Returns the events in order, all or those called `names`."""
@@ -196,17 +198,14 @@ class Run:
         - mean_score, seeds: the mean score of all completed trainings of these values at this fidelity, and their
           number. Trainings that a deadline cut count only where there are no others.
         """
-        started = {event["number"]: event for event in self.events("started")}
-        rows = {}
-        for event in self.events("finished"):
-            row = _row("trial", {**started.get(event["number"], {}), **event})
-            rows[row["number"]] = row
-        found = [rows[number] for number in sorted(rows)]
-        for same in _configurations(found):
-            counted = [row["score"] for row in same if row["cut"] == same[0]["cut"]]
-            for row in same:
-                row |= {"mean_score": statistics.fmean(counted), "seeds": len(counted)}
-        return found
+        if self._rows is None:
+            started = {event["number"]: event for event in self.events("started")}
+            rows = {}
+            for event in self.events("finished"):
+                row = _row("trial", {**started.get(event["number"], {}), **event})
+                rows[row["number"]] = row
+            self._rows = _with_means([rows[number] for number in sorted(rows)])
+        return [dict(row) for row in self._rows]
 
     def pending(self) -> list[dict[str, Any]]:
         """Returns the `started` events of trials that never finished."""
@@ -336,6 +335,14 @@ def _configurations(rows: Iterable[dict[str, Any]], sign: float = 1.0) -> list[l
         if row["status"] == "completed":
             found.setdefault((origin(row), json.dumps(row["fidelity"], sort_keys=True)), []).append(row)
     return [sorted(same, key=lambda row: (row["cut"], sign * row["score"])) for same in found.values()]
+
+
+def _with_means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for same in _configurations(rows):
+        counted = [row["score"] for row in same if row["cut"] == same[0]["cut"]]
+        for row in same:
+            row |= {"mean_score": statistics.fmean(counted), "seeds": len(counted)}
+    return rows
 
 
 def _group(row: Mapping[str, Any], finals: set[int]) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from autorec.searchers.fidelity import Fidelity, Schedule
 FULL = Fidelity()
 _REDUCED_SHARE, _FULL_SHARE = 0.6, 1 / 3  # of a time limit, the most that is kept for the end of a search
 _UNKNOWN_SHARE = 0.5  # the same before any trial shows how long one takes
+_MARGIN = 1.1  # estimates are off by so much
 _SPARES = 2  # so many times the finalists are tried, should some fail at full fidelity
 
 
@@ -70,13 +71,14 @@ class Raising:
     def _raise(self, order: list[int], count: int, step: Fidelity) -> list[int]:
         """Trains the first trials of an order at a step; returns the order behind it."""
         missing = [number for number in order[:count] if self._row(number, step) is None]
+        kept = self._kept_for_finals()
         for number in missing:
-            if not self._time_for(step, then=FULL):
+            if not self._time_for(step, kept=kept):
                 break
             if number == missing[0]:
                 self._begin()
                 self.say(f"raising {len(missing)} trials to {_words(step)}")
-            self.train(number, step, 0, self._end(then=FULL))
+            self.train(number, step, 0, None if self.deadline is None else self.deadline - kept)
         ranked = self._ranked(step, order)
         rest = [number for number in order if self._row(number, step) is None]
         return (ranked + rest) or order
@@ -161,7 +163,7 @@ class Raising:
         needed = finals * single
         for step, count in zip(self.schedule.steps, self.schedule.survivors):
             needed += count * (self.seconds(step) or 0.0)
-        return min(needed, self.total * (_REDUCED_SHARE if self.schedule.reduced else _FULL_SHARE))
+        return min(_MARGIN * needed, self.total * (_REDUCED_SHARE if self.schedule.reduced else _FULL_SHARE))
 
     def seconds(self, fidelity: Fidelity) -> float | None:
         """Returns how long a training at a fidelity will take, from the trials of the nearest one; None before any."""
@@ -175,22 +177,15 @@ class Raising:
     def _left(self) -> float | None:
         return None if self.deadline is None else self.deadline - time.monotonic()
 
-    def _time_for(self, fidelity: Fidelity, count: int = 1, then: Fidelity | None = None) -> bool:
-        """Returns whether so many trainings, and one at another fidelity behind them, end in time."""
-        left = self._left()
-        if left is None:
-            return True
-        needed = count * (self.seconds(fidelity) or 0.0)
-        if then is not None:
-            needed += self.seconds(then) or 0.0
-        return left > needed
+    def _kept_for_finals(self) -> float:
+        """Returns the seconds that a step leaves: those of a full training, or for all of them half of what is left."""
+        left, single = self._left() or 0.0, self.seconds(FULL) or 0.0
+        return min(max(single, left / 2), self.schedule.finalists * single)
 
-    def _end(self, then: Fidelity) -> float | None:
-        """Returns the time at which a training has to end for one at another fidelity to follow."""
+    def _time_for(self, fidelity: Fidelity, count: int = 1, kept: float = 0.0) -> bool:
+        """Returns whether so many trainings end in time, and some seconds before it."""
         left = self._left()
-        if left is None or self.deadline is None:
-            return None
-        return self.deadline - min(self.seconds(then) or 0.0, left / 2)
+        return left is None or left >= count * (self.seconds(fidelity) or 0.0) + kept
 
 
 def _usual(rows: list[dict[str, Any]]) -> float:

@@ -331,7 +331,8 @@ class _Search:
                 "error": _described(error),
                 "traceback": traceback.format_exc(),
             }
-        gc.collect()  # what the error's frames held: the next trial needs the memory
+        if failed["error"].startswith(_OUT_OF_MEMORY):
+            gc.collect()  # what the error's frames held
         return failed
 
     def _score(self, result: Mapping[str, Any]) -> float:
@@ -408,6 +409,7 @@ class _Search:
             raise SearchAborted(f"all {len(rows)} trials failed; trial {rows[0]['number']}: {_cause(rows[0])}")
 
 
+_OUT_OF_MEMORY = "out of memory: "
 _TWO_FIDELITIES = "Leave out the schedule, or take another searcher."
 
 
@@ -417,7 +419,7 @@ def _described(error: BaseException) -> str:
         return "TrialFailed: ran over its share of the time and was ended"
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return f"out of memory: {text}"
+        return _OUT_OF_MEMORY + text
     return text
 
 

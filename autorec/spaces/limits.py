@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from autorec.blocks.field_embedding import RESERVED
+
 _CURRENT: ContextVar[tuple[int | None, int | None]] = ContextVar("autorec_limits", default=(None, None))
 
 
@@ -30,7 +32,8 @@ def using_limits(*, vocabulary: int | None = None, dim: int | None = None) -> It
 
 def limited_cap(cap: int | None) -> int | None:
     """Returns the most ids of a table under the limits of the innermost `using_limits`, None for all."""
-    return min((limit for limit in (cap, _CURRENT.get()[0]) if limit is not None), default=None)
+    found = [limit for limit in (cap, _CURRENT.get()[0]) if limit is not None]
+    return max(min(found), RESERVED) if found else None
 
 
 def limited_dim(dim: int) -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import signal
 import time
+import weakref
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,11 @@ import pytest
 
 from autorec.errors import ConfigError, DataError, SearchAborted
 from autorec.run import Run
+from autorec.searchers import runner
 from autorec.searchers.oracles import get_oracle
 from autorec.searchers.runner import Job, search
 from autorec.searchers.testing import OBJECTIVE, planted_space, planted_trial, without_times
+from tests.searchers.clock import Clock
 
 
 def run_search(run: Run, searcher: Any = "random", **arguments: Any) -> str:
@@ -239,3 +244,109 @@ def test_progress_hears_of_every_trial(tmp_path: Path) -> None:
     assert [event["event"] for event in heard] == ["trial_started", "trial_finished"] * 3
     assert [event["best"] for event in heard[1::2]] == [max(scores[:count]) for count in (1, 2, 3)]
     assert all(event["remaining"] > 0 for event in heard)
+
+
+def test_a_trial_that_does_not_come_back_fails_and_the_search_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_GRACE", 0.1)
+
+    def evaluate(job: Job) -> Any:
+        if job.number in (0, 2):
+            time.sleep(60)
+        return planted_trial(job)
+
+    begin = time.monotonic()
+    with Run(tmp_path) as run:
+        run_search(run, evaluate=evaluate, deadline=begin + 3)
+        rows = run.trials()
+    assert time.monotonic() - begin < 3.5
+    assert [row["status"] for row in rows] == ["failed", "completed", "failed", "completed"]
+    assert rows[0]["error"] == "TrialFailed: ran over its share of the time and was ended"
+    assert "time.sleep(60)" in rows[2]["traceback"]
+
+
+def test_shares_of_the_time_are_smaller_once_a_trial_is_done_and_never_below_the_usual_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares: list[float] = []
+    clock = Clock()
+    monkeypatch.setattr(runner, "time", clock)
+
+    def evaluate(job: Job) -> Any:
+        assert job.deadline is not None
+        shares.append(job.deadline - clock.now)
+        clock.now += 20
+        return planted_trial(job)
+
+    evaluate.trusted = False  # type: ignore[attr-defined]
+    monkeypatch.setattr(runner, "alarm", lambda at: nullcontext())
+    with Run(tmp_path) as run:
+        run_search(run, evaluate=evaluate, deadline=120.0, max_trials=5)
+    assert shares == pytest.approx([80, 100 / 3, 30, 30, 40])  # two thirds; a third; 1.5 x 20 s; the last has all
+
+
+def test_a_trial_that_always_comes_back_may_use_all_of_the_time_first(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    class Trusted:
+        trusted = True
+
+        def __call__(self, job: Job) -> Any:
+            seen.append(job.deadline)
+            return planted_trial(job)
+
+    deadline = time.monotonic() + 60
+    with Run(tmp_path) as run:
+        run_search(run, evaluate=Trusted(), deadline=deadline, max_trials=3)
+    assert seen[0] == seen[2] == deadline
+    assert seen[1] < deadline - 30
+
+
+def test_no_trial_is_ended_without_a_time_limit(tmp_path: Path) -> None:
+    deadlines: list[Any] = []
+
+    def evaluate(job: Job) -> Any:
+        deadlines.append((job.deadline, signal.getitimer(signal.ITIMER_REAL)[0]))
+        return planted_trial(job)
+
+    with Run(tmp_path) as run:
+        run_search(run, evaluate=evaluate, max_trials=2)
+    assert deadlines == [(None, 0.0)] * 2
+
+
+@pytest.mark.parametrize("name", ["memory", "device"])
+def test_a_trial_without_memory_fails_with_its_cause_and_frees_what_it_held(tmp_path: Path, name: str) -> None:
+    held: list[Any] = []
+
+    class Large:
+        pass
+
+    def evaluate(job: Job) -> Any:
+        if job.number != 1:
+            return planted_trial(job)
+        large = Large()
+        large.itself = large  # type: ignore[attr-defined]  # as Keras models refer to themselves
+        held.append(weakref.ref(large))
+        if name == "memory":
+            raise MemoryError("no 16 GB")
+        import tensorflow as tf
+
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
+
+    with Run(tmp_path) as run:
+        run_search(run, evaluate=evaluate, max_trials=3)
+        assert [row["status"] for row in run.trials()] == ["completed", "failed", "completed"]
+        assert run.trials()[1]["error"].startswith("out of memory: ")
+    assert held[0]() is None
+
+
+def test_a_search_of_slow_trials_ends_when_no_other_could_come_as_far(tmp_path: Path) -> None:
+    def evaluate(job: Job) -> Any:
+        assert job.deadline is not None
+        time.sleep(max(job.deadline - time.monotonic(), 0))
+        return {**planted_trial(job), "cut": True}
+
+    with Run(tmp_path) as run:
+        run_search(run, evaluate=evaluate, max_trials=None, deadline=time.monotonic() + 0.5)
+        assert len(run.trials()) == 1
