@@ -14,7 +14,7 @@ from autorec.data.cache import Part, rows_of
 from autorec.data.lists import Lists
 from autorec.data.order import windowed_order
 
-_TYPES = {"ids": np.int32, "numbers": np.float64, "statistics": np.float32, "pairs": np.float32}
+_TYPES = {"numbers": np.float64, "statistics": np.float32, "pairs": np.float32, "margins": np.float32}
 
 
 def batches(

@@ -32,6 +32,7 @@ from autorec.data.source import BLOCK
 from autorec.data.split import assign
 from autorec.data.statistics_columns import StatisticsColumns
 from autorec.data.table import Source, as_source
+from autorec.data.trees import TreeColumns
 from autorec.data.vocabulary import Vocabulary
 from autorec.errors import DataError, unknown_name
 from autorec.files import new_folder, write_json
@@ -49,6 +50,7 @@ def encode(
     fraction: float = 0.1,
     seed: int = 0,
     statistics: str | None = "ordered",
+    trees: bool = False,
     progress: Progress | None = None,
     deadline: float | None = None,
 ) -> Cache:
@@ -65,10 +67,12 @@ def encode(
         fraction: Share of rows to split off.
         seed: Seed of the split and of the order of the statistics.
         statistics: `ordered`, `kfold` or None.
-        progress: Called with `{"event": "encode", "rows": ..., "of": ...}`, with `{"event": "statistics"}` and with
-            `{"event": "message", "text": ...}`.
-        deadline: `time.monotonic()` at which the statistics of pairs of columns have to be done, or None. Pairs for
-            which there is no time are left out, as a message says; all else is made.
+        trees: Whether to grow small forests, whose predictions and leaves become the groups `margins` and `leaves`;
+            see `autorec.data.trees`.
+        progress: Called with `{"event": "encode", "rows": ..., "of": ...}`, with `{"event": "statistics"}`, with
+            `{"event": "trees"}` and with `{"event": "message", "text": ...}`.
+        deadline: `time.monotonic()` at which the statistics of pairs of columns and the forests have to be done, or
+            None. What there is no time for is left out, as a message says; all else is made.
 
     Raises:
         ConfigError: If the schema contradicts itself or its pretrained vectors cannot be used, before any row is read;
@@ -89,7 +93,7 @@ def encode(
                 if validation is not None:
                     for rows in first.read(validation, np.zeros(0, bool)):
                         report({"event": "encode", "rows": rows, "of": validation.rows})
-                encoder, meta = _Finish(first, folder, report, deadline).finish(statistics, seed)
+                encoder, meta = _Finish(first, folder, report, deadline).finish(statistics, trees, seed)
             encoder.save(folder / "encoder")
             meta |= {"format": FORMAT, "fingerprint": source.fingerprint()}
             write_json(folder / META, meta)
@@ -127,7 +131,7 @@ class _Finish:
     def schema(self) -> Schema:
         return self.first.schema
 
-    def finish(self, statistics: str | None, seed: int) -> tuple[Encoder, dict[str, Any]]:
+    def finish(self, statistics: str | None, trees: bool, seed: int) -> tuple[Encoder, dict[str, Any]]:
         description = {name: writer.close() for name, writer in self.first.writers.items()}
         for name, part in description.items():
             if part["rows"] == 0:
@@ -142,6 +146,9 @@ class _Finish:
             self.progress({"event": "statistics"})
             order = self._order(description, seed)
             StatisticsColumns(encoder, self.folder, description, order, statistics, self.deadline, self._say).make()
+        if trees:
+            self.progress({"event": "trees"})
+            TreeColumns(encoder, self.folder, description, seed, self.deadline, self._say).make()
         return encoder, {"parts": description, "pretrained": vectors}
 
     def _say(self, text: str) -> None:

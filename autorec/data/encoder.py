@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from autorec.data import columns
+from autorec.data.forest import Forest
 from autorec.data.layout import Layout
 from autorec.data.lists import Lists
 from autorec.data.schema import Feature, Schema
@@ -22,6 +23,7 @@ from autorec.data.statistics import Table
 from autorec.data.vocabulary import Vocabulary
 from autorec.errors import DataError
 
+FOREST = "forest.npz"
 TIME_IDS = (("hour", 26), ("weekday", 9))
 TIME_NUMBERS = ("age", "day_sin", "day_cos", "week_sin", "week_cos")
 
@@ -54,6 +56,7 @@ class Encoder:
         statistics: One table for each single column with statistics, in the layout's order.
         pairs: One table for each pair.
         latest: Time feature -> time of the last training row, microseconds.
+        forest: The trees of the groups `margins` and `leaves`, or None.
     """
 
     schema: Schema
@@ -62,6 +65,7 @@ class Encoder:
     statistics: list[Table] = field(default_factory=list)
     pairs: list[Table] = field(default_factory=list)
     latest: dict[str, int] = field(default_factory=dict)
+    forest: Forest | None = None
 
     def encode(self, batch: pa.RecordBatch, groups: Sequence[str] | None = None) -> dict[str, Any]:
         """Returns the arrays of a batch by group; lists as `Lists`.
@@ -74,16 +78,14 @@ class Encoder:
             DataError: If a column is absent or cannot be read as what the schema says.
         """
         wanted = self.layout.groups if groups is None else groups
+        made = self.groups_for(wanted)
         found: dict[str, Any] = {}
-        ids = None
-        if {"ids", "statistics", "pairs"} & set(wanted):
-            ids = self._ids(batch)
-        if "ids" in wanted and ids is not None:
-            found["ids"] = ids
-        if "numbers" in wanted:
+        if {"ids", "statistics", "pairs"} & set(made):
+            found["ids"] = self._ids(batch)
+            found |= self.encode_statistics(found["ids"], made)
+        if "numbers" in made:
             found["numbers"] = self._numbers(batch)
-        if ids is not None:
-            found |= self.encode_statistics(ids, wanted)
+        found |= self.encode_trees(found, wanted)
         for column in self.layout.lists:
             if column.group in wanted:
                 offsets, values = columns.flat_list(column_of(batch, column.name), self.schema[column.name])
@@ -101,6 +103,20 @@ class Encoder:
                     axis=1,
                 )
         return found
+
+    def encode_trees(self, arrays: Mapping[str, np.ndarray], groups: Sequence[str]) -> dict[str, np.ndarray]:
+        """Returns the margins and leaves of rows that are not training rows, from what their trees read."""
+        wanted = {"margins", "leaves"} & set(groups)
+        if self.forest is None or not wanted:
+            return {}
+        leaves = self.forest.leaves(arrays)
+        found = {"leaves": self.forest.local_ids(leaves), "margins": self.forest.margins(leaves)}
+        return {group: found[group] for group in wanted}
+
+    def groups_for(self, groups: Sequence[str]) -> list[str]:
+        """Returns groups with those that their trees read."""
+        read = self.forest.groups if self.forest is not None and {"margins", "leaves"} & set(groups) else ()
+        return list(dict.fromkeys([*groups, *read]))
 
     def _ids(self, batch: pa.RecordBatch) -> np.ndarray:
         out = np.empty((batch.num_rows, len(self.layout.ids)), np.int32)
@@ -140,6 +156,7 @@ class Encoder:
             "statistics": len(self.statistics),
             "pairs": len(self.pairs),
             "latest": self.latest,
+            "forest": self.forest is not None,
         }
         with ThreadPoolExecutor() as pool:
             files = (folder / f"vocabulary_{i}.parquet" for i in range(len(self.vocabularies)))
@@ -147,6 +164,8 @@ class Encoder:
         for name, tables in (("statistics", self.statistics), ("pairs", self.pairs)):
             for i, table in enumerate(tables):
                 table.save(folder / f"{name}_{i}.npz")
+        if self.forest is not None:
+            self.forest.save(folder / FOREST)
         (folder / "encoder.json").write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
     @classmethod
@@ -168,6 +187,7 @@ class Encoder:
             statistics=[_read(Table.load, folder / f"statistics_{i}.npz") for i in range(meta["statistics"])],
             pairs=[_read(Table.load, folder / f"pairs_{i}.npz") for i in range(meta["pairs"])],
             latest=meta["latest"],
+            forest=_read(Forest.load, folder / FOREST) if meta.get("forest") else None,
         )
 
 

@@ -9,6 +9,9 @@ group          array                    content
 `numbers`      (batch, columns) float64 raw numbers, NaN where missing
 `statistics`   (batch, columns) float32 target and count statistics of single columns
 `pairs`        (batch, columns) float32 the same of pairs of columns
+`margins`      (batch, columns) float32 what small forests predict, a column for each target
+`leaves`       (batch, trees) int32     the leaf of each of their trees as a local id: 0 for a tree that has
+                                        seen the row, then the leaf plus 2
 `list_0` ...   (batch, length) int32    one bag or sequence each: ids padded with 0 behind the values,
                                         oldest first
 =============  =======================  ==============================================================
@@ -21,6 +24,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+#: The groups that are no lists, in the order of `Layout.groups`.
+FIXED_GROUPS = ("ids", "numbers", "statistics", "pairs", "margins", "leaves")
 
 
 @dataclass(frozen=True)
@@ -72,14 +78,15 @@ class NumberColumn:
 
 @dataclass(frozen=True)
 class StatisticColumn:
-    """A column of the group `statistics` (one source) or `pairs` (two).
+    """A column of the group `statistics` (one source), `pairs` (two) or `margins` (none).
 
     Args:
-        name: For example `rate(user)`, `count(user, item)`.
+        name: For example `rate(user)`, `count(user, item)`, `margin(click)`.
         sources: The id columns it is keyed by.
         kind: `rate`: logit of the smoothed target mean (for ratings the smoothed mean itself);
-            `count`: `log1p` of the number of training rows.
-        target: The target of a rate, None for a count.
+            `count`: `log1p` of the number of training rows; `margin`: what trees predict, a logit
+            (for ratings a value).
+        target: The target of a rate or a margin, None for a count.
         mean: Mean over the training rows.
         std: Standard deviation over the training rows, 1 for a constant column.
     """
@@ -90,6 +97,19 @@ class StatisticColumn:
     target: str | None
     mean: float
     std: float
+
+
+@dataclass(frozen=True)
+class LeafColumn:
+    """A column of the group `leaves`: a tree.
+
+    Args:
+        name: For example `tree 12`.
+        size: Number of local ids: two more than the tree has leaves.
+    """
+
+    name: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -150,11 +170,13 @@ class Layout:
     targets: tuple[TargetColumn, ...] = ()
     user: str | None = None
     item: str | None = None
+    margins: tuple[StatisticColumn, ...] = ()
+    leaves: tuple[LeafColumn, ...] = ()
 
     @property
     def groups(self) -> tuple[str, ...]:
         """Keys of the groups that have columns."""
-        fixed = [key for key in ("ids", "numbers", "statistics", "pairs") if getattr(self, key)]
+        fixed = [key for key in FIXED_GROUPS if getattr(self, key)]
         return (*fixed, *(column.group for column in self.lists))
 
     def position(self, name: str) -> int:
@@ -178,9 +200,8 @@ class Layout:
         """Returns the layout that `to_dict` wrote, also after a trip through JSON."""
 
         def columns(kind: type, key: str) -> tuple[Any, ...]:
-            return tuple(
-                kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in column.items()}) for column in values[key]
-            )
+            found = values.get(key, ())  # an older layout has no trees
+            return tuple(kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in c.items()}) for c in found)
 
         return cls(
             ids=columns(IdColumn, "ids"),
@@ -191,4 +212,6 @@ class Layout:
             targets=columns(TargetColumn, "targets"),
             user=values.get("user"),
             item=values.get("item"),
+            margins=columns(StatisticColumn, "margins"),
+            leaves=columns(LeafColumn, "leaves"),
         )

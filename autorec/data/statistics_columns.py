@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from autorec.data.cache import open_part
+from autorec.data.column_file import new_column_file
 from autorec.data.encoder import Encoder
 from autorec.data.layout import StatisticColumn
 from autorec.data.statistics import BLOCK, Problem, Table
@@ -110,7 +109,7 @@ class StatisticsColumns:
     def _learn(self, problem: Problem, group: str, keys: Sequence[tuple[int, ...]]) -> None:
         names = [column.name for column in self.encoder.layout.ids]
         width = len(keys) * (len(problem.binary) + 1)
-        file = self._new("train", group, width)
+        file = new_column_file(self.folder, self.description, "train", group, "<f4", width)
         sums = np.zeros((2, width))
 
         def write(rows: np.ndarray, values: np.ndarray) -> None:
@@ -140,28 +139,11 @@ class StatisticsColumns:
     def _other_rows(self) -> None:
         part = open_part(self.folder / "validation", self.description["validation"])
         groups = [group for group in ("statistics", "pairs") if getattr(self.encoder.layout, group)]
-        files = {group: self._new("validation", group, len(getattr(self.encoder.layout, group))) for group in groups}
+        widths = {group: len(getattr(self.encoder.layout, group)) for group in groups}
+        new = partial(new_column_file, self.folder, self.description, "validation")
+        files = {group: new(group, "<f4", width) for group, width in widths.items()}
         for start in range(0, part.rows, BLOCK):
             rows = slice(start, start + BLOCK)
             found = self.encoder.encode_statistics(np.asarray(part.arrays["ids"][rows]), groups)
             for group in groups:
                 files[group][rows] = found[group]
-
-    def _new(self, part: str, group: str, width: int) -> np.ndarray:
-        self.description[part]["files"][group] = ["<f4", width]
-        shape = (self.description[part]["rows"], width)
-        path = self.folder / part / f"{group}.bin"
-        with path.open("wb") as file:
-            _reserve(file.fileno(), 4 * width * shape[0])
-        return np.memmap(path, np.float32, "r+", shape=shape)
-
-
-def _reserve(file: int, size: int) -> None:
-    """Gives an open file its size, with room on the disk: to write to a map without would end the process."""
-    os.truncate(file, size)
-    if hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(file, 0, size)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise

@@ -16,6 +16,7 @@ from autorec.data.schema import Feature
 from autorec.data.statistics import Table
 from autorec.data.vocabulary import MISSING, UNKNOWN, Vocabulary
 from autorec.export.input_names import graph_names
+from autorec.export.served_forest import ServedForest
 
 _DTYPES = {"string": tf.string, "int": tf.int64, "float": tf.float64, "time": tf.int64}
 
@@ -39,17 +40,20 @@ class ServedModel(tf.Module):
         self._weights = [variable.value for variable in model.variables]
         self._call_model = partial(model, training=False)
         self._encoder = encoder
-        self._groups = list(model.input)
+        self._inputs = list(model.input)
+        self._groups = encoder.groups_for(list(model.input))  # with what their trees read
         self._names = graph_names(encoder.schema.names)
         self._lookups = {
             name: _lookup_table(vocabulary, folder / f"vocabulary_{i}.txt")
             for i, (name, vocabulary) in enumerate(encoder.vocabularies.items())
         }
-        self._tables = {
+        self._tables: dict[str, list[_StatisticTable]] = {
             group: [_StatisticTable(table) for table in getattr(encoder, group)]
             for group in ("statistics", "pairs")
             if group in self._groups
         }
+        read = {"margins", "leaves"} & set(self._inputs)
+        self._forest = ServedForest(encoder.forest) if encoder.forest is not None and read else None
 
     def signature(self) -> Any:
         """Returns the concrete function that `serving_default` becomes."""
@@ -66,7 +70,8 @@ class ServedModel(tf.Module):
 
     def __call__(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the probability or rating for each row, by target."""
-        outputs = self._call_model(self.encode(columns))
+        encoded = self.encode(columns)
+        outputs = self._call_model({group: encoded[group] for group in self._inputs})
         found = {}
         for target in self._encoder.layout.targets:
             values = tf.cast(outputs[target.name], tf.float32)[:, 0]
@@ -75,7 +80,7 @@ class ServedModel(tf.Module):
         return found
 
     def encode(self, columns: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the groups that the model reads, for raw columns."""
+        """Returns the groups that the model reads, and what their trees read, for raw columns."""
         layout = self._encoder.layout
         encoded: dict[str, Any] = {}
         ids = self._ids(columns) if layout.ids else None
@@ -86,6 +91,8 @@ class ServedModel(tf.Module):
         for group in ("statistics", "pairs"):
             if group in self._groups:
                 encoded[group] = self._statistics(group, ids)
+        if self._forest is not None:
+            encoded |= self._forest.lookup(encoded)
         for column in layout.lists:
             if column.group in self._groups:
                 encoded[column.group] = self._list(self._encoder.schema[column.name], columns[column.name])

@@ -32,7 +32,7 @@ class DLRM(Preset):
     """
 
     NAME = "dlrm"
-    FEATURES = ("dim", "cap", "numbers", "pooling", "statistics", "pairs")
+    FEATURES = ("dim", "cap", "numbers", "pooling", "statistics", "pairs", "margins")
     OWN = {"bottom_units": Choice((32, 64, 128), 64)}
     BLOCKS = arguments_of(MLP)
 

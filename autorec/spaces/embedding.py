@@ -159,6 +159,21 @@ class IdFields:
         return [ids if whole else keras.ops.take(ids, positions, axis=1)]
 
 
+def leaf_rows(layout: Layout, dim: int, read: Callable[[str], Any], *, dtype: str | None = None) -> Any:
+    """Returns the mean row of the leaves of all trees that have not seen the encoded row, (batch, dim).
+
+    Args:
+        layout: Columns of the encoded rows, with leaves.
+        dim: Width of the rows.
+        read: Function of a group's key that returns its input.
+        dtype: Precision of the rows; None takes that of Keras's policy.
+    """
+    leaves = read("leaves")
+    sizes = [column.size for column in layout.leaves]
+    rows = FieldEmbedding(sizes=sizes, dim=dim, columns=range(len(sizes)), dtype=dtype)(leaves)
+    return Pooling(mode="mean", dtype=dtype)([rows, leaves])
+
+
 def read_vectors(path: str, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Reads pretrained rows of a cache: local ids and their vectors, ids at or beyond `size` left out.
 

@@ -12,18 +12,20 @@ import keras
 from autorec.blocks import NumericEmbedding, NumericTransform
 from autorec.data.layout import Layout
 from autorec.errors import ConfigError, unknown_name
-from autorec.spaces.embedding import IdFields, tables_of
+from autorec.spaces.embedding import IdFields, leaf_rows, tables_of
 from autorec.spaces.limits import limited_cap, limited_dim
 
 NUMBERS = ("log", "quantile")
 NUMBER_EMBEDDINGS = ("linear", "piecewise", "periodic")
 POOLINGS = ("mean", "sum", "max")
 CHOICES = {"numbers": NUMBERS, "number_embedding": NUMBER_EMBEDDINGS, "pooling": POOLINGS}
-BOOLEANS = ("statistics", "pairs")
+STATISTICS = ("statistics", "pairs", "margins")
+BOOLEANS = {"statistics": True, "margins": True, "leaves": False}
+PAIRS = (0, 4, 12)
 DIMS = (8, 16, 32)
 CAPS = (0, 10_000, 100_000)
 BINS = 16
-ARGUMENTS = ("dim", "cap", *CHOICES, *BOOLEANS)
+ARGUMENTS = ("dim", "cap", *CHOICES, "pairs", *BOOLEANS)
 
 
 class Features:
@@ -32,8 +34,8 @@ class Features:
     Inputs are made when they are first read and are named by their group, so that all models of a run share them.
     What is not given is a hyperparameter `features/<name>`, declared when it is first needed:
 
-    - *fields* (batch, fields, dim): embedded ids, embedded numbers, pooled lists;
-    - *dense* (batch, width): transformed numbers, then the standardised statistics;
+    - *fields* (batch, fields, dim): embedded ids, embedded numbers, pooled lists, pooled leaves of trees;
+    - *dense* (batch, width): transformed numbers, then the standardised statistics and predictions of trees;
     - *linear* (batch, targets): `sum_i w_i + w . dense`, the first-order term of a logit.
 
     Under any policy *dense* and *linear* are float32, and so are fields that come out of one table with the weights of
@@ -48,7 +50,11 @@ class Features:
         numbers: `log` or `quantile`: how numbers are transformed (default `log`).
         number_embedding: `linear`, `piecewise` or `periodic` (default `piecewise`).
         statistics: Whether to read the statistics of single columns (default True).
-        pairs: Whether to read the statistics of pairs of columns (default True).
+        pairs: Of how many pairs of columns to read the statistics: the first ones, which tell most (0, 4, 12, all of
+            them; default all); True stands for all, False for none.
+        margins: Whether to read what small forests predict, where the rows were encoded with them (default True).
+        leaves: Whether to read the leaves of their trees, as one field: the mean of a row of a table for each tree
+            that has not seen the encoded row (default False).
         pooling: `mean`, `sum` or `max` of a list's values (default `mean`).
         cap: Most ids of a table, 0 for all (0, 10,000, 100,000; default 0); searched for large vocabularies only.
 
@@ -91,12 +97,14 @@ class Features:
                 "numbers": ((len(self.layout.numbers),), "float64"),
                 "statistics": ((len(self.layout.statistics),), "float32"),
                 "pairs": ((len(self.layout.pairs),), "float32"),
+                "margins": ((len(self.layout.margins),), "float32"),
+                "leaves": ((len(self.layout.leaves),), "int32"),
             }.get(group, ((None,), "int32"))
             self.inputs[group] = keras.Input(shape, dtype=dtype, name=group)
         return self.inputs[group]
 
     def fields(self, *, statistics: bool = False) -> Any:
-        """Returns the fields, (batch, fields, dim): ids, then lists, then numbers.
+        """Returns the fields, (batch, fields, dim): ids, then lists, then numbers, then the leaves.
 
         Args:
             statistics: Whether to append one more field, a linear projection of all statistics.
@@ -113,7 +121,8 @@ class Features:
 
     @cached_property
     def _raw_list(self) -> list[Any]:
-        return [part for part in (self.id_fields, self._number_fields) if part is not None]
+        leaves = None if self._leaf_row is None else keras.layers.Reshape((1, self.dim))(self._leaf_row[0])
+        return [part for part in (self.id_fields, self._number_fields, leaves) if part is not None]
 
     @cached_property
     def _raw_fields(self) -> Any:
@@ -156,6 +165,8 @@ class Features:
         parts = []
         if self._weights is not None:
             parts.append(keras.ops.sum(self._weights, axis=1))
+        if self._leaf_weights is not None:
+            parts.append(self._leaf_weights)
         if self._dense is not None:
             count = len(self.layout.targets)
             weights = keras.layers.Dense(count, use_bias=False, kernel_initializer="zeros", dtype="float32")
@@ -179,25 +190,51 @@ class Features:
 
     @cached_property
     def statistics(self) -> Any:
-        """Standardised statistics of single columns and of pairs, (batch, width), or None."""
-        parts = [self._standardised(group) for group in ("statistics", "pairs") if self._reads(group)]
+        """Standardised statistics of single columns and of pairs, then margins, (batch, width), or None."""
+        parts = [self._standardised(group) for group in STATISTICS if self.width(group)]
         return self._joined(parts, dtype="float32") if parts else None
+
+    def width(self, group: str) -> int:
+        """Returns how many columns of a group of `STATISTICS` are read, the first ones."""
+        columns = getattr(self.layout, group)
+        if group != "pairs":
+            return len(columns) if self._reads(group) else 0
+        return len(columns) * self._pairs // max(self._pair_count, 1)
 
     def _reads(self, group: str) -> bool:
         if not getattr(self.layout, group) or self._columns is not None:
             return False
         if group in self._fixed:
             return bool(self._fixed[group])
-        if not set(self.layout.groups) - {"statistics", "pairs"}:
-            return True  # there is nothing else to read
-        return bool(self._hp.Boolean(f"features/{group}", default=True))
+        if group in STATISTICS and self._are_all:
+            return True
+        return bool(self._hp.Boolean(f"features/{group}", default=BOOLEANS[group]))
+
+    @property
+    def _are_all(self) -> bool:
+        """Whether there is nothing to read but statistics."""
+        return not set(self.layout.groups) - {*STATISTICS, "leaves"}
+
+    @property
+    def _pair_count(self) -> int:
+        return len({column.sources for column in self.layout.pairs})
+
+    @cached_property
+    def _pairs(self) -> int:
+        """How many pairs are read."""
+        count = self._pair_count if self._columns is None else 0
+        if not count or ("pairs" not in self._fixed and self._are_all):
+            return count
+        found = self._choice("pairs", [*(number for number in PAIRS if number < count), count], count)
+        return (count if found else 0) if isinstance(found, bool) else min(int(found), count)
 
     def _standardised(self, group: str) -> Any:
-        columns = getattr(self.layout, group)
+        width, rows = self.width(group), self.input(group)
+        columns = getattr(self.layout, group)[:width]
         layer = keras.layers.Normalization(
             mean=[column.mean for column in columns], variance=[column.std**2 for column in columns], dtype="float32"
         )
-        return layer(self.input(group))
+        return layer(rows if rows.shape[1] == width else rows[:, :width])
 
     @cached_property
     def _statistics_field(self) -> Any:
@@ -232,6 +269,24 @@ class Features:
         if rows is None or not extra:
             return None if rows is None else (rows, None)
         return keras.ops.split(rows, [self.dim], axis=-1)
+
+    @cached_property
+    def _leaf_row(self) -> Any:
+        """Field of the leaves and first-order weights, (batch, dim) and (batch, targets), or None."""
+        if not self._reads("leaves"):
+            return None
+        extra = len(self.layout.targets) if self._first_order else 0
+        rows = leaf_rows(self.layout, self.dim + extra, self.input, dtype="float32" if extra else None)
+        return keras.ops.split(rows, [self.dim], axis=-1) if extra else (rows, None)
+
+    @cached_property
+    def _leaf_weights(self) -> Any:
+        """First-order weights of the leaves, (batch, targets), or None."""
+        if not self._reads("leaves"):
+            return None
+        if self._first_order:
+            return self._leaf_row[1]
+        return leaf_rows(self.layout, len(self.layout.targets), self.input, dtype="float32")
 
     def look_up(self, dim: int, **settings: Any) -> Any:
         """Returns rows of a further table for the ids and lists, (batch, columns, dim), or None if there are none.
@@ -278,6 +333,8 @@ def check_arguments(arguments: dict[str, Any]) -> None:
             raise unknown_name(name, value, CHOICES[name])
         if name in BOOLEANS and not isinstance(value, bool):
             raise ConfigError(name, "True, False or None", value)
-        least = {"dim": 1, "cap": 0}.get(name)
+        if name == "pairs" and isinstance(value, bool):
+            continue
+        least = {"dim": 1, "cap": 0, "pairs": 0}.get(name)
         if least is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise ConfigError(name, f"a whole number of {least} or more, or None", value)

@@ -59,7 +59,7 @@ def suspects(layout: Layout, arrays: Mapping[str, np.ndarray], labels: np.ndarra
 
     Args:
         layout: Columns of the rows.
-        arrays: Group -> (rows, columns) of `numbers`, `statistics` and `pairs`; others are not looked at.
+        arrays: Group -> (rows, columns) of `numbers`, `statistics`, `pairs` and `margins`; others are not looked at.
         labels: (rows, targets).
 
     Returns:
@@ -82,7 +82,7 @@ def suspects(layout: Layout, arrays: Mapping[str, np.ndarray], labels: np.ndarra
 def _columns(layout: Layout, arrays: Mapping[str, np.ndarray], labels: np.ndarray) -> list[_Column]:
     pairs = [
         (column, arrays[group][:, i])
-        for group in ("numbers", "statistics", "pairs")
+        for group in ("numbers", "statistics", "pairs", "margins")
         if group in arrays
         for i, column in enumerate(getattr(layout, group))
     ]

@@ -217,7 +217,7 @@ def _suspects(
     model: Any, parts: Sequence[Part], layout: Layout, batch_size: int, seed: int, resident: bool, step: int
 ) -> str:
     """Returns what is suspicious in the batch of a step, from 1, and in the one whose update it follows."""
-    groups = [group for group in input_groups(model) if group in ("numbers", "statistics", "pairs")]
+    groups = [group for group in input_groups(model) if group in ("numbers", "statistics", "pairs", "margins")]
     read = partial(shuffled_batch, parts, groups, batch_size, seed=seed, resident=resident)
     batches_read = [read(number) for number in range(max(step - 2, 0), step)]
     arrays = {group: np.concatenate([arrays[group] for arrays, _ in batches_read]) for group in groups}

@@ -284,7 +284,7 @@ def test_a_full_disk_is_a_data_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def full(*args: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("autorec.data.statistics_columns.os.posix_fallocate", full)
+    monkeypatch.setattr("autorec.data.column_file.os.posix_fallocate", full)
     with pytest.raises(DataError, match="the disk is full"):
         encode(as_source(log(60)), schema(), tmp_path / "c")
     assert list(tmp_path.iterdir()) == []

@@ -130,7 +130,8 @@ def test_a_layout_with_nothing_to_read_is_refused(layouts: dict[str, Layout], vi
         ("numbers", "logs", "Did you mean 'log'"),
         ("number_embedding", "cubic", "'piecewise'"),
         ("pooling", "median", "'mean'"),
-        ("pairs", 1, "True, False or None"),
+        ("pairs", -1, "a whole number of 0 or more"),
+        ("leaves", 1, "True, False or None"),
     ],
 )
 def test_an_argument_that_is_not_allowed_is_refused(layout: Layout, name: str, value: Any, allowed: str) -> None:
