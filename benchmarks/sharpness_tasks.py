@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 
 Figures = dict[str, Any]
+#: One split into five folds, where the split is ours; two seeds where the validation part is given.
+TUNING_FOLDS = (100, 101, 102, 103, 104)
+TUNING_SEEDS = (100, 101)
 HESSIAN_ROWS = 1000
 HESSIAN_STEPS = 20
 
@@ -80,6 +83,7 @@ class Digits:
     """
 
     rates = (0.3, 0.1, 0.03, 0.01)
+    tuning = TUNING_FOLDS
     batch = 128
 
     def __init__(self, net: str, quick: bool) -> None:
@@ -146,6 +150,9 @@ def judged(model: Any, data: dict[str, Any], epochs: int) -> Figures:
 class Clicks:
     """DCNv2 with its default values and the default recipe on a click log; sharpness leaves the tables out.
 
+    Seed `s` is fold `s % 5` of the split number `s // 5` of the training rows into five: that fold is the validation
+    part. The test rows are the same for all.
+
     Args:
         name: `frappe`, `movielens100k` or `adult`.
         folder: Where the encoded rows go.
@@ -153,11 +160,37 @@ class Clicks:
     """
 
     rates = (1e-3, 3e-3, 3e-4, 1e-4)
+    tuning = TUNING_FOLDS
 
     def __init__(self, name: str, folder: Path, quick: bool) -> None:
-        from benchmarks.recipe import Encoded
+        self.name, self.folder, self.quick = name, folder, quick
 
-        self.encoded = Encoded(name, folder, quick)
+    @functools.cached_property
+    def data(self) -> tuple[Any, Any, Any]:
+        from benchmarks.presets import schema_of
+        from benchmarks.recipe import sets
+
+        load, roles = sets()[self.name]
+        train, test, target, _ = load()
+        if self.quick:
+            train, test = train[:3000], test[:1000]
+        return schema_of(self.name, train, target, roles), train, test
+
+    def cache(self, seed: int) -> Any:
+        """Returns the encoded rows of a seed's fold, encoded when they are first wanted."""
+        from sklearn.model_selection import KFold
+
+        from autorec.data.cache import META, Cache
+        from autorec.data.encode import encode
+        from autorec.data.table import as_source
+
+        place = self.folder / f"{self.name}-{seed}"
+        if not (place / META).exists():
+            schema, rows, _ = self.data
+            folds = KFold(5, shuffle=True, random_state=seed // 5)
+            rest, held = list(folds.split(rows))[seed % 5]
+            return encode(as_source(rows.iloc[rest]), schema, place, validation=as_source(rows.iloc[held]))
+        return Cache.open(place)
 
     def run(self, settings: Any, rate: float, seed: int) -> Figures:
         import keras
@@ -168,8 +201,7 @@ class Clicks:
         from autorec.training.options import TrainOptions
         from autorec.training.trainer import train
 
-        self.encoded.open()
-        cache, test = self.encoded.cache, self.encoded.test
+        cache, test = self.cache(seed), self.data[2]
         keras.utils.set_random_seed(seed)
         model = DCNv2().build_for(cache.layout)
         result = train(
@@ -178,11 +210,11 @@ class Clicks:
             cache.validation,
             layout=cache.layout,
             options=TrainOptions(learning_rate=rate, sharpness=settings),
-            epochs=1 if self.encoded.quick else None,
+            epochs=1 if self.quick else None,
             seed=seed,
             objective="val_log_loss",
         )
-        predictor = Predictor(model, Encoder.load(self.encoded.folder / self.encoded.name / "encoder"))
+        predictor = Predictor(model, Encoder.load(cache.directory / "encoder"))
         label = cache.layout.targets[0].name
         chance = np.asarray(predictor.predict(test)).reshape(-1)
         found = {
@@ -190,19 +222,19 @@ class Clicks:
             "log_loss": predictor.evaluate(test)["log_loss"],
             "error": float(np.mean((chance > 0.5) != (test[label].to_numpy() > 0.5))),
             "epochs": len(result.history),
-            "eigenvalue": self._eigenvalue(model),
+            "eigenvalue": self._eigenvalue(model, cache),
         }
         keras.utils.clear_session()
         return found
 
-    def _eigenvalue(self, model: Any) -> float:
+    def _eigenvalue(self, model: Any, cache: Any) -> float:
         from autorec.training.losses import losses
         from autorec.training.perturbation import perturbed
         from autorec.training.precision import _batch
         from autorec.training.sharpness import SharpnessAware
 
-        layout = self.encoded.cache.layout
-        x, y = _batch(model, self.encoded.cache.train, layout, HESSIAN_ROWS)
+        layout = cache.layout
+        x, y = _batch(model, cache.train, layout, HESSIAN_ROWS)
         name = layout.targets[0].name
         loss = losses(layout.targets)[name]
 
@@ -224,6 +256,7 @@ class Purchases:
     """
 
     rates = (1e-3, 3e-3, 3e-4, 1e-2)
+    tuning = TUNING_SEEDS
     length, width, batch = 20, 32, 256
 
     def __init__(self, quick: bool) -> None:
