@@ -10,9 +10,12 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.table import Table
 
+from autorec.searchers.budgets import size_text
+
 WIDTH = 160  # where there is no terminal
-_FIRST = ("rank", "trial", "kind", "status", "score")
+_FIRST = ("rank", "pareto", "trial", "kind", "status", "score")
 _LONG = ("values", "error")
+_DIGITS = {"seconds": 1, "latency": 2, "ranker": 2}
 _LEAST = 24  # characters of a long column that are worth a column
 
 
@@ -20,7 +23,7 @@ def show_table(frame: Any, stream: TextIO | None = None) -> None:
     """Prints a leaderboard, a Polars frame, one line a row.
 
     Left out are columns without a value, those that repeat another one, and what does not fit the width of the
-    terminal; hyperparameters and errors are cut to the place that is left.
+    terminal; hyperparameters and errors are cut to the place that is left. Rows on the Pareto front have a `*`.
 
     Args:
         frame: What `Recommender.leaderboard` returns, or some of its columns.
@@ -92,8 +95,12 @@ def _shorten(cells: dict[str, list[str]], shown: Sequence[str], width: int) -> N
 def _text(name: str, value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "*" if value else ""
+    if name == "model_size":
+        return size_text(value)
     if isinstance(value, float):
-        return f"{value:.1f}" if name == "seconds" else f"{value:.5f}"
+        return f"{value:.{_DIGITS.get(name, 5)}f}"
     text = str(value)
     return _values(json.loads(text)) if text.startswith("{") else text.replace("\n", " ")
 

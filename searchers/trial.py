@@ -16,18 +16,23 @@ import keras_tuner as kt
 from autorec.data.cache import Part
 from autorec.data.layout import Layout
 from autorec.errors import ConfigError, TrialFailed
+from autorec.export.latency import latency
 from autorec.files import new_folder
 from autorec.run import Run
+from autorec.searchers.budgets import Budgets, model_size
 from autorec.searchers.fidelity import Fidelity
 from autorec.searchers.limits import limited
+from autorec.searchers.pareto import COSTS
 from autorec.searchers.runner import Job
 from autorec.spaces.limits import using_limits
+from autorec.spaces.operations import dense_parameters, operations
 from autorec.spaces.preset import Preset
 from autorec.spaces.space import build
 from autorec.training.options import TrainOptions
 from autorec.training.precision import settle, time_steps, using_precision
 from autorec.training.sizes import default_batch_size
 from autorec.training.trainer import train
+from autorec.training.validation import check_objective
 from autorec.training.workers import Workers
 
 MODEL = "model.keras"
@@ -55,9 +60,10 @@ class TrialTrainer:
         workers: Those that train each model together. The chief's trainer sends each job to the others' `follow`.
         seed: Seed of the rows that jobs of fewer rows read, the same ones for all.
         newest: Name of the time feature by which such jobs read the newest training rows instead, or None.
+        budgets: What a model may cost, and the further objectives. What is over a limit fails before any training.
 
     Raises:
-        ConfigError: If a callback cannot be copied.
+        ConfigError: If a callback cannot be copied, or a further objective is not measured on these rows.
     """
 
     run: Run
@@ -74,13 +80,18 @@ class TrialTrainer:
     workers: Workers = field(default_factory=Workers)
     seed: int = 0
     newest: str | None = None
+    budgets: Budgets | None = None
     # Made before any training, so that a callback that changes during a trial starts each one as it was given.
     _originals: list[Any] = field(default_factory=list)
     # The parts of the last fidelity with fewer rows: a search goes from one to the next and not back.
     _limited: dict[int | None, tuple[Part, Part]] = field(default_factory=dict)
+    _failed: bool = False
 
     def __post_init__(self) -> None:
         self._originals = copy_callbacks(self.callbacks)
+        for name in self.budgets.objectives[1:] if self.budgets is not None else ():
+            if name not in COSTS:
+                check_objective(name, self.layout, self.validation.users is not None)
 
     @property
     def full(self) -> Fidelity:
@@ -117,12 +128,17 @@ class TrialTrainer:
 
     def __call__(self, job: Job) -> dict[str, Any]:
         """Trains a job; returns what its row of the leaderboard holds."""
+        if self._failed:
+            clear()  # what the error's frames held while it was raised
+        self._failed = True
         limits = {"number": job.number, "epochs": job.epochs, "fidelity": job.fidelity}
         self.workers.from_chief({"values": job.hp.values, "seed": job.seed, **limits})
         try:
-            return self._train(job)
+            result = self._train(job)
         finally:
             clear()
+        self._failed = False
+        return result
 
     def follow(self) -> None:
         """Trains what the chief trains, until it calls `release`; writes nothing.
@@ -151,9 +167,12 @@ class TrialTrainer:
 
     def _train(self, job: Job) -> dict[str, Any]:
         fidelity = Fidelity.from_dict(job.fidelity)
+        smaller = fidelity.vocabulary is not None or fidelity.dim is not None
+        costs = self._costs(self._build(job.hp, job.seed)[0], job) if smaller and self.budgets is not None else {}
         rows, validation = self._parts(fidelity)
         with using_limits(vocabulary=fidelity.vocabulary, dim=fidelity.dim):
             model, options = self._build(job.hp, job.seed)
+        costs = costs or self._costs(model, job)
         if not fidelity.within(self.full).full or (job.epochs or self.epochs) < self.epochs:
             options = dataclasses.replace(options, sharpness=None)  # twice the cost, for a trial that is to be cheap
         result = train(
@@ -183,9 +202,47 @@ class TrialTrainer:
             "epochs": len(result.history),
             "steps": result.steps,
             "parameters": model.count_params(),
+            "dense_parameters": dense_parameters(model),
+            "operations": operations(model),
+            **costs,
             "cut": cut,
             "failure": result.failure,
         }
+
+    def _costs(self, model: Any, job: Job) -> dict[str, Any]:
+        """Returns what a job's model costs at full size, where that is asked for.
+
+        Raises:
+            OverBudget: If that is more than it may.
+        """
+        if self.budgets is None:
+            return {}
+        costs: dict[str, Any] = {"model_size": model_size(model)}
+        self.budgets.check(costs)
+        if self.budgets.timed:
+            costs["latency"] = self._shared_latency(model, job)
+            self.budgets.check(costs)
+        return costs
+
+    def _shared_latency(self, model: Any, job: Job) -> float:
+        """Returns the latency that the chief measured, on each worker."""
+        cause = found = None
+        if self.workers.chief:
+            try:
+                found = self._latency(model, job)
+            except Exception as error:
+                cause = error
+        found = self.workers.from_chief(found)
+        if found is None:
+            raise TrialFailed(f"its latency cannot be measured: {type(cause).__name__}: {cause}") from cause
+        return float(found)
+
+    def _latency(self, model: Any, job: Job) -> float:
+        """Measures the latency of a model, once for the same values: repeats and raises take the first one's."""
+        for event in self.run.events("finished"):
+            if event.get("latency") is not None and event["values"] == job.hp.values:
+                return float(event["latency"])
+        return latency(model, self.validation)
 
     def _parts(self, fidelity: Fidelity) -> tuple[Part, Part]:
         """Returns the training and validation rows of a fidelity; as many of the latter at most."""

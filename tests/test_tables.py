@@ -56,6 +56,16 @@ def test_hyperparameters_are_shown_in_short() -> None:
     assert "learning_rate 0.000214, dim 16, mlp/units 32, statistics True" in shown(board())[1]
 
 
+def test_the_front_has_a_mark_and_costs_are_short() -> None:
+    lines = shown(board(pareto=[True, False], model_size=[12_345_678, None], latency=[0.41234, None]))
+    assert "pareto" in lines[0]
+    assert "*" in lines[1]
+    assert "*" not in lines[2]
+    assert "12.3 MB" in lines[1]
+    assert "0.41 " in f"{lines[1]} "
+    assert "pareto" not in shown(board(pareto=pl.Series([None, None], dtype=pl.Boolean)))[0]
+
+
 @pytest.mark.parametrize("width", [80, 100, 140])
 def test_a_terminal_gets_the_columns_that_fit_and_the_names_of_the_others(
     monkeypatch: pytest.MonkeyPatch, width: int

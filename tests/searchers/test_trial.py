@@ -19,8 +19,10 @@ from autorec.data.layout import Layout
 from autorec.errors import ConfigError, TrialFailed
 from autorec.run import Run
 from autorec.searchers import trial as module
+from autorec.searchers.budgets import Budgets, OverBudget
 from autorec.searchers.runner import Job
 from autorec.searchers.trial import TrialTrainer, copy_callbacks, without_optimizer
+from autorec.spaces.limits import limited_dim
 from autorec.training.options import TrainOptions
 from autorec.training.sharpness import SharpnessAware
 
@@ -81,6 +83,8 @@ def test_a_trial_gives_its_metrics_and_leaves_a_model_file(tmp_path: Path, calls
         result = trainer_of(run)(job_of(7))
     assert result["metrics"] == {"val_auc": 0.7}
     assert (result["best_epoch"], result["epochs"], result["parameters"], result["cut"]) == (2, 2, 3, False)
+    assert (result["dense_parameters"], result["operations"]) == (3, 2)
+    assert not {"model_size", "latency"} & set(result)
     model = keras.models.load_model(tmp_path / "trials" / "0007" / "model.keras")
     np.testing.assert_array_equal(model.get_layer("dense").get_weights()[0], calls[0]["kernel"])
     assert not model.compiled
@@ -218,3 +222,86 @@ def test_a_worker_passes_over_what_fails_everywhere_and_ends_by_what_fails_with_
         with pytest.raises(OSError, match="disk") if ends else nullcontext():
             trainer.follow()
     assert next(orders, "all were read") == (None if ends else "all were read")
+
+
+# Budgets
+
+
+def timed(monkeypatch: pytest.MonkeyPatch, *times: float) -> None:
+    left = iter(times)
+    monkeypatch.setattr(module, "latency", lambda model, part: next(left))
+
+
+def test_a_model_over_a_budget_is_not_trained(
+    tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed(monkeypatch, 3.0)
+    with Run(tmp_path) as run:
+        with pytest.raises(OverBudget, match="model size 12 bytes is over max_model_size 11 bytes") as large:
+            trainer_of(run, budgets=Budgets(max_model_size=11, max_latency=1.0))(job_of())
+        with pytest.raises(OverBudget, match="latency 3 ms is over max_latency 1 ms") as slow:
+            trainer_of(run, budgets=Budgets(max_model_size=12, max_latency=1.0))(job_of())
+    assert large.value.costs == {"model_size": 12}
+    assert slow.value.costs == {"model_size": 12, "latency": 3.0}
+    assert calls == []
+
+
+def test_a_trial_within_its_budgets_tells_what_its_model_costs(
+    tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed(monkeypatch, 3.0)
+    with Run(tmp_path) as run:
+        timed_one = trainer_of(run, budgets=Budgets(max_latency=3.0))(job_of())
+        other = trainer_of(run, budgets=Budgets(objectives=("val_auc", "operations")))(job_of())
+    assert (timed_one["model_size"], timed_one["latency"]) == (12, 3.0)
+    assert other["model_size"] == 12
+    assert "latency" not in other
+
+
+def test_the_latency_of_the_same_values_is_measured_once(
+    tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed(monkeypatch, 2.0, 4.0)
+    with Run(tmp_path) as run:
+        trainer = trainer_of(run, budgets=Budgets(max_latency=3.0))
+        job = job_of(0)
+        assert trainer(job)["latency"] == 2.0
+        run.append({"event": "finished", "number": 0, "values": job.hp.values, "latency": 2.0})
+        assert trainer(job_of(1))["latency"] == 2.0
+        other = kt.HyperParameters()
+        other.values = {"units": 3}
+        with pytest.raises(OverBudget):
+            trainer(Job(2, other, seed=3, deadline=None, epochs=None, fidelity={}))
+
+
+def test_a_cheap_trial_is_held_to_the_size_of_its_model_in_full(
+    tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wide(space: Any, hp: Any, layout: Layout) -> keras.Model:
+        inputs = keras.Input((2,), name="ids")
+        return keras.Model({"ids": inputs}, {"click": keras.layers.Dense(limited_dim(8), name="dense")(inputs)})
+
+    monkeypatch.setattr(module, "build", wide)
+    with Run(tmp_path) as run:
+        result = trainer_of(run, budgets=Budgets(max_model_size=96))(job_of(fidelity={"dim": 2}))
+        with pytest.raises(OverBudget, match="96 bytes"):
+            trainer_of(run, budgets=Budgets(max_model_size=95))(job_of(fidelity={"dim": 2}))
+    assert (result["parameters"], result["model_size"]) == (6, 96)
+
+
+def test_a_latency_that_cannot_be_measured_fails_the_trial(
+    tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(model: Any, part: Part) -> float:
+        raise ValueError("no batch of one")
+
+    monkeypatch.setattr(module, "latency", breaks)
+    with Run(tmp_path) as run, pytest.raises(TrialFailed, match="cannot be measured: ValueError: no batch of one"):
+        trainer_of(run, budgets=Budgets(max_latency=1.0))(job_of())
+
+
+def test_a_further_objective_that_is_not_measured_is_refused(tmp_path: Path) -> None:
+    with Run(tmp_path) as run:
+        trainer_of(run, budgets=Budgets(objectives=("val_loss", "latency", "dense_parameters")))
+        with pytest.raises(ConfigError, match="`objective` must be one of"):
+            trainer_of(run, budgets=Budgets(objectives=("val_loss", "val_gauc")))
