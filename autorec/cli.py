@@ -121,6 +121,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument("--validation", metavar="DATA", help="validation rows (default: split off)")
     command.add_argument("--split", choices=("random", "time", "user"), default="random", help="default: %(default)s")
     command.add_argument("--validation-fraction", type=float, default=0.1, help="default: %(default)s")
+    command.add_argument("--trees", action="store_true", default=None, help="grow trees that models may read")
     command.add_argument("--batch-size", type=int, help="rows of a step (default: by the number of rows)")
     command.add_argument("--epochs", type=int, help="most epochs (default: early stopping decides)")
     command.add_argument("--seed", type=int, default=0, help="default: %(default)s")
@@ -128,7 +129,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         "--strategy", choices=tuple(STRATEGIES), help="train each model on all devices, or in several processes"
     )
     command.add_argument("--precision", choices=PRECISIONS, help="of the arithmetic (default: float32)")
-    command.add_argument("--refit", action="store_true", help="train the winner on all rows in the end")
+    command.add_argument("--refit", action="store_true", default=None, help="train the winner on all rows in the end")
     command.add_argument("--quiet", action="store_true", help="no progress")
 
 
@@ -179,6 +180,7 @@ def _common(options: argparse.Namespace) -> dict[str, Any]:
         "space": options.space,
         "split": options.split,
         "validation_fraction": options.validation_fraction,
+        "trees": options.trees,
         "batch_size": options.batch_size,
         "epochs": options.epochs,
         "seed": options.seed,

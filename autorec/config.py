@@ -42,6 +42,7 @@ class SearchConfig:
     split: str = "random"
     fraction: float = 0.1
     statistics: str | None = "ordered"
+    trees: bool = False
     refit: bool = False
     keep: int = 5
     baselines: bool = True

@@ -8,13 +8,13 @@ from typing import Any
 from autorec.errors import unknown_name
 
 #: What is done without any effort being named.
-DEFAULTS: dict[str, Any] = {"space": "auto", "searcher": "evolution", "refit": False}
+DEFAULTS: dict[str, Any] = {"space": "auto", "searcher": "evolution", "trees": False, "refit": False}
 #: What each effort fills in where nothing is given; `time_limit` only where there is no `max_trials` either.
 EFFORTS: dict[str, dict[str, Any]] = {
     # A good model soon: the default of `auto`, which is a strong model, and a few steps from it.
     "fast": {"max_trials": 5, "time_limit": 120.0},
     # As good as the time allows: all of the space at low fidelity, and the best few over several seeds.
-    "best": {"space": "dag", "fidelity": "auto", "time_limit": 600.0},
+    "best": {"space": "dag", "fidelity": "auto", "trees": True, "time_limit": 600.0},
 }
 
 

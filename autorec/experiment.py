@@ -21,7 +21,7 @@ from autorec.errors import AutoRecError
 from autorec.identity import check_foreign, has_begun, identify
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets
-from autorec.searchers.fidelity import Schedule
+from autorec.searchers.fidelity import Fidelity, Schedule
 from autorec.searchers.oracles import get_oracle
 from autorec.searchers.runner import search
 from autorec.searchers.trial import TrialTrainer, copy_callbacks
@@ -284,10 +284,26 @@ class Experiment:
         if fidelity is None:
             return None
         if isinstance(fidelity, str):
-            return Schedule.auto(self.cache.train.rows, self.trainer.epochs, self.config.time_limit)
-        return Schedule.from_dict(fidelity)
+            schedule = Schedule.auto(self.cache.train.rows, self.trainer.epochs, self.config.time_limit)
+        else:
+            schedule = Schedule.from_dict(fidelity)
+        self._say(_course(schedule.settled(self.trainer.full)))
+        return schedule
 
 
 def _place(source: Source) -> str:
     """Returns where a source can be found again: an absolute path, or its name."""
     return str(Path(source.name).resolve()) if Path(source.name).exists() else source.name
+
+
+def _course(schedule: Schedule) -> str:
+    """Returns a schedule in words."""
+    parts = [", ".join(f"{value:,} {name}" for name, value in one.to_dict().items()) for one in _reduced(schedule)]
+    counts = ("trials", *(f"the best {count}" for count in schedule.survivors))
+    steps = [f"{who} with at most {what}" for who, what in zip(counts, parts)]
+    seeds = "" if schedule.seeds == 1 else f", {schedule.seeds} times each"
+    return ", then ".join([*steps, f"the best {schedule.finalists} in full{seeds}"])
+
+
+def _reduced(schedule: Schedule) -> tuple[Fidelity, ...]:
+    return (schedule.low, *schedule.steps) if schedule.reduced else ()

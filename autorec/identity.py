@@ -17,7 +17,7 @@ from autorec.run import Run
 
 CACHE = "cache"
 # What changes the encoded rows, and what is called otherwise in `search` than in its configuration.
-_ENCODING = {"target", "roles", "seed", "split", "fraction", "statistics"}
+_ENCODING = {"target", "roles", "seed", "split", "fraction", "statistics", "trees"}
 _ARGUMENTS = {"fraction": "validation_fraction"}
 
 

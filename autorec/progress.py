@@ -56,6 +56,9 @@ class ProgressPrinter:
     def _on_statistics(self, event: Mapping[str, Any]) -> None:
         self._now("target and count statistics")
 
+    def _on_trees(self, event: Mapping[str, Any]) -> None:
+        self._now("trees")
+
     def _on_encoded(self, event: Mapping[str, Any]) -> None:
         self._line(
             f"encoded {event['train']:,} training and {event['validation']:,} validation rows"

@@ -74,6 +74,7 @@ class Recommender(Learned):
         split: str = "random",
         validation_fraction: float = 0.1,
         statistics: str | None = "ordered",
+        trees: bool | None = None,
         refit: bool | None = None,
         keep: int = 5,
         baselines: bool = True,
@@ -120,6 +121,8 @@ class Recommender(Learned):
             split: How validation rows are chosen: `"random"`, `"time"` (the last ones) or `"user"` (whole users).
             validation_fraction: Share of rows to validate on, in (0, 1).
             statistics: Target and count statistics: `"ordered"`, `"kfold"` or None.
+            trees: Whether small gradient-boosted trees are grown, whose predictions and leaves models may read; by
+                default they are not.
             refit: Train the winner once more on all rows, for as many epochs as its best one; by default it is not.
             keep: Number of best trials whose model files are kept.
             baselines: Whether to train the simple baselines of the leaderboard.
@@ -147,6 +150,7 @@ class Recommender(Learned):
                 else checked.plain(max_trials),
                 "time_limit": seconds("time_limit", time_limit),
                 "fidelity": fidelity,
+                "trees": trees,
                 "refit": refit,
             },
         )
@@ -185,6 +189,7 @@ class Recommender(Learned):
                     "split": split,
                     "fraction": checked.plain(validation_fraction),
                     "statistics": statistics,
+                    "trees": checked.flag("trees", chosen["trees"]),
                     "refit": checked.flag("refit", chosen["refit"]),
                     "keep": checked.plain(keep),
                     "baselines": checked.flag("baselines", baselines),

@@ -9,12 +9,12 @@ from autorec.errors import ConfigError
 from autorec.searchers.oracles import SEARCHERS
 from autorec.spaces.space import SPACES
 
-NOTHING = dict.fromkeys(("space", "searcher", "max_trials", "time_limit", "fidelity", "refit"))
+NOTHING = dict.fromkeys(("space", "searcher", "max_trials", "time_limit", "fidelity", "trees", "refit"))
 
 
 def test_without_an_effort_the_defaults_are_filled_in() -> None:
     found = fill(None, NOTHING)
-    assert found == {**NOTHING, "space": "auto", "searcher": "evolution", "refit": False}
+    assert found == {**NOTHING, "space": "auto", "searcher": "evolution", "trees": False, "refit": False}
 
 
 @pytest.mark.parametrize("effort", list(EFFORTS))
@@ -32,6 +32,7 @@ def test_what_is_given_wins(effort: str) -> None:
         "space": "lr",
         "searcher": "greedy",
         "max_trials": 2,
+        "trees": False,
         "time_limit": 5.0,
         "fidelity": "full",
         "refit": False,

@@ -11,6 +11,7 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "examples"
 EXAMPLES = (
+    "evolution",
     "million_ids",
     "own_callback",
     "own_schema",
@@ -20,6 +21,7 @@ EXAMPLES = (
     "several_workers",
     "sharpness_images",
     "sharpness_recommender",
+    "transfer",
 )
 
 

@@ -386,7 +386,16 @@ def test_a_killed_search_ends_as_the_undisturbed_one_and_trains_no_finished_tria
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("arguments", [{}, {"refit": True}, {"searcher": "bayesian", "baselines": False}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"refit": True},
+        {"searcher": "bayesian", "baselines": False},
+        {"fidelity": "auto", "refit": True},
+        {"effort": "best"},
+    ],
+)
 def test_a_time_limit_holds_for_all_of_a_search(tmp_path: Path, arguments: dict[str, Any]) -> None:
     limit = 15.0
     rows = fitted.clicks(20_000)

@@ -82,6 +82,7 @@ def _encode(
         fraction=config.fraction,
         seed=config.seed,
         statistics=config.statistics,
+        trees=config.trees,
         progress=emit,
         deadline=deadline,
     )
