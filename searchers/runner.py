@@ -28,6 +28,7 @@ _HOPELESS = 10
 _FIRST_SHARE, _SHARE = 2 / 3, 1 / 3  # of the time left, for a trial before and behind the first completed one
 _PATIENCE = 1.5  # a trial gets so many times the usual time in any case
 _GRACE = 5.0  # seconds behind the end of its share, after which a trial is ended by force
+_REFUSED = 10  # so many trials over a budget do not count, for each that counts
 _LATE = 0.04  # of the time limit, by which the search may be late for the sake of a trial's grace
 
 Emit = Callable[[dict[str, Any]], None]
@@ -94,7 +95,8 @@ def search(
             becomes a failed row of the leaderboard. It may have the attributes `full`, a `Fidelity` of what there is at
             full fidelity, and `trusted`, True if it always comes back: the first trial may then use all of the time.
         max_trials: Number of trials in all, those of earlier calls included; None takes the oracle's. Trainings of a
-            schedule behind the search part come on top.
+            schedule behind the search part come on top, and so do trials that fail by an error with `costs`, which says
+            what a model costs that is over a budget.
         deadline: `time.monotonic()` at which to end; no trial starts that has less than half of the usual time.
         seed: Seed of the trials.
         keep: Number of best trials whose files are kept.
@@ -233,7 +235,8 @@ class _Search:
         while True:
             event = waiting[0] if waiting else None
             place = self.order[event["number"]] if event else len(self.order)
-            if self.max_trials is not None and place >= self.max_trials:
+            counted = place - self._refused()
+            if self.max_trials is not None and counted >= self.max_trials:
                 return "max_trials"
             if self._too_late():
                 return "time_limit"
@@ -242,8 +245,13 @@ class _Search:
                 if event is None:
                     return "exhausted"
             hp = self.asked.trials[place].hyperparameters
-            self._run_trial(event, hp, self._share(last=place + 1 == self.max_trials))
+            self._run_trial(event, hp, self._share(last=counted + 1 == self.max_trials))
             waiting = waiting[1:]
+
+    def _refused(self) -> int:
+        """Returns how many trials cost too much to be trained: they do not count, up to ten for each that does."""
+        found = sum(bool(row.get("refused")) for row in self.run.trials() if row["parent"] is None)
+        return found if self.max_trials is None else min(found, _REFUSED * self.max_trials)
 
     def _ask(self, place: int) -> dict[str, Any] | None:
         event = self.asked.ask()
@@ -325,12 +333,14 @@ class _Search:
         except (Exception, Overrun) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DataError(f"the disk is full: {error}", file=self.run.directory) from error
-            failed = {
+            failed: dict[str, Any] = {
                 "status": "failed",
                 "score": None,
                 "error": _described(error),
                 "traceback": traceback.format_exc(),
             }
+            if hasattr(error, "costs"):  # over a budget, before any training
+                failed |= {**error.costs, "refused": True}
         if failed["error"].startswith(_OUT_OF_MEMORY):
             gc.collect()  # what the error's frames held
         return failed

@@ -8,12 +8,12 @@ import time
 import weakref
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras_tuner as kt
 import pytest
 
-from autorec.errors import ConfigError, DataError, SearchAborted
+from autorec.errors import ConfigError, DataError, SearchAborted, TrialFailed
 from autorec.run import Run
 from autorec.searchers import runner
 from autorec.searchers.oracles import get_oracle
@@ -350,3 +350,28 @@ def test_a_search_of_slow_trials_ends_when_no_other_could_come_as_far(tmp_path: 
     with Run(tmp_path) as run:
         run_search(run, evaluate=evaluate, max_trials=None, deadline=time.monotonic() + 0.5)
         assert len(run.trials()) == 1
+
+
+class OverBudget(TrialFailed):
+    costs: ClassVar = {"model_size": 9}
+
+
+def test_a_trial_over_a_budget_is_a_row_with_its_costs_and_does_not_count(tmp_path: Path) -> None:
+    def evaluate(job: Job) -> Any:
+        if job.number in (0, 2):
+            raise OverBudget("9 bytes")
+        return planted_trial(job)
+
+    with Run(tmp_path) as run:
+        run_search(run, evaluate=evaluate, max_trials=3)
+        rows = run.trials()
+    assert [row["status"] for row in rows] == ["failed", "completed", "failed", "completed", "completed"]
+    assert rows[0]["model_size"] == 9
+
+
+def test_a_budget_that_nothing_keeps_ends_the_search(tmp_path: Path) -> None:
+    def evaluate(job: Job) -> Any:
+        raise OverBudget(f"{job.number} bytes")
+
+    with Run(tmp_path) as run, pytest.raises(SearchAborted, match="all 22 trials failed; trial 0: OverBudget: 0 bytes"):
+        run_search(run, evaluate=evaluate, max_trials=2)
