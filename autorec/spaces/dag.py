@@ -14,7 +14,7 @@ from autorec.errors import ConfigError, unknown_name
 from autorec.spaces.dag_blocks import DAG_BLOCKS, BlockInputs
 from autorec.spaces.dag_genotypes import PREFIX, Genotypes, sources_in
 from autorec.spaces.dag_graph import Graph
-from autorec.spaces.dag_streams import MACROS, STATISTICS, RawStreams, raw_sources
+from autorec.spaces.dag_streams import MACROS, VECTORS, RawStreams, raw_sources
 from autorec.spaces.features import Features
 from autorec.spaces.model import ranking_model
 from autorec.spaces.preset import Preset
@@ -51,13 +51,14 @@ class InteractionDAG(Preset):
     empty.
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, margins, leaves, pooling, cap: See
+            `autorec.spaces.Features`.
         blocks: Number of blocks (1 or more; default 7).
         types: Names of `DAG_BLOCKS` (default `mlp`, `fm`, `dot`).
         units: Widths to choose from, or one (1 or more; default 32 to 1024 by powers of 2).
-        macro: `group`: a bit for each stream; `feature`: a bit `dag/<k>/field/<name>` for each column, and
-            `dag/<k>/statistics` and `dag/<k>/pairs` (default `group`).
-        number_fields: Whether embedded numbers are among the fields too (default True).
+        macro: `group`: a bit for each stream; `feature`: a bit `dag/<k>/field/<name>` for each column, and one each
+            for `dag/<k>/statistics`, `pairs`, `margins` and `leaves` (default `group`).
+        number_fields: Whether embedded numbers and the leaves of trees are among the fields too (default True).
 
     Raises:
         ConfigError: If an argument is not allowed.
@@ -145,14 +146,14 @@ class InteractionDAG(Preset):
 
         Args:
             layout: Columns of the encoded rows.
-            values: Hyperparameters by name, which may leave out statistics; None reads all that may be read.
+            values: Hyperparameters by name, which say whether statistics are read; what is left out has its default.
         """
-        others = set(layout.groups) - set(STATISTICS)
-        flags = {}
-        for group in STATISTICS:
-            searched = (values or {}).get(f"features/{group}", True) if others else True
-            flags[group] = bool(self.arguments.get(group, searched))
-        return raw_sources(layout, self.macro, self.number_fields, flags)
+        optional = [*VECTORS, "leaves"]
+        searched = {name: (values or {}).get(f"features/{name}", name != "leaves") for name in optional}
+        if not set(layout.groups) - set(optional):
+            searched |= dict.fromkeys(VECTORS, True)  # there is nothing else to read
+        read = [name for name in optional if getattr(layout, name) and self.arguments.get(name, searched[name])]
+        return raw_sources(layout, self.macro, self.number_fields, read)
 
     def _genotypes(self, sources: tuple[str, ...]) -> Genotypes:
         sized = frozenset(name for name in self.types if DAG_BLOCKS[name].sized)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import keras
@@ -11,34 +11,35 @@ from autorec.data.layout import Layout
 from autorec.spaces.features import Features
 
 MACROS = ("group", "feature")
-STATISTICS = ("statistics", "pairs")
+VECTORS = ("statistics", "pairs", "margins")
 Places = tuple[list[int], list[int]]
 
 
-def raw_sources(layout: Layout, macro: str, number_fields: bool, flags: Mapping[str, bool]) -> tuple[str, ...]:
+def raw_sources(layout: Layout, macro: str, number_fields: bool, read: Collection[str]) -> tuple[str, ...]:
     """Returns the names of the raw sources that a layout has, sorted.
 
     Args:
         layout: Columns of the encoded rows.
         macro: `group` for `dense` and `sparse`; `feature` for `field/<name>` of each column of ids, numbers or lists,
-            and `statistics` and `pairs`.
+            and one each for `statistics`, `pairs`, `margins` and `leaves`.
         number_fields: Whether numbers are fields too.
-        flags: Whether `statistics` and `pairs` are read.
+        read: Those of `statistics`, `pairs`, `margins` and `leaves` that are read.
     """
-    read = [group for group in STATISTICS if getattr(layout, group) and flags[group]]
+    vectors = [group for group in VECTORS if group in read]
+    leaves = ["leaves"] * ("leaves" in read and number_fields)
     if macro == "feature":
         columns: list[Any] = [*layout.ids, *layout.numbers, *layout.lists]
-        return tuple(sorted([*(f"field/{column.name}" for column in columns), *read]))
-    dense = bool(layout.numbers or read)
-    sparse = bool(layout.ids or layout.lists or (layout.numbers and number_fields))
+        return tuple(sorted([*(f"field/{column.name}" for column in columns), *vectors, *leaves]))
+    dense = bool(layout.numbers or vectors)
+    sparse = bool(layout.ids or layout.lists or (layout.numbers and number_fields) or leaves)
     return ("dense",) * dense + ("sparse",) * sparse
 
 
 class RawStreams:
     """The raw dense stream and the raw sparse stream of a model.
 
-    Dense are transformed numbers, statistics and statistics of pairs; sparse are embedded ids and lists and, with
-    `number_fields`, the embedded numbers.
+    Dense are transformed numbers, statistics, statistics of pairs and predictions of trees; sparse are embedded ids
+    and lists and, with `number_fields`, the embedded numbers and the leaves of trees.
 
     Args:
         features: The features that the streams are made of.
@@ -52,17 +53,14 @@ class RawStreams:
     def __init__(self, features: Features, macro: str, number_fields: bool) -> None:
         layout = features.layout
         raw = layout.ids or layout.lists or layout.numbers
-        self._fields = (features.fields() if number_fields else features.id_fields) if raw else None
+        self._fields: Any = (features.fields() if number_fields else features.id_fields) if raw else None
         self._dense = features.dense()
-        flags = {group: group in features.inputs for group in STATISTICS}
-        self.sources = raw_sources(layout, macro, number_fields, flags)
-        widths = [0 if stream is None else stream.shape[1] for stream in (self._dense, self._fields)]
-        self._widths = (widths[0], widths[1])
+        self.sources = raw_sources(layout, macro, number_fields, features.inputs)
         self._places = self._by_feature(features, number_fields) if macro == "feature" else self._by_group()
 
     def _by_group(self) -> dict[str, Places]:
-        dense, fields = self._widths
-        return {"dense": (list(range(dense)), []), "sparse": ([], list(range(fields)))}
+        dense, fields = ([] if x is None else list(range(x.shape[1])) for x in (self._dense, self._fields))
+        return {"dense": (dense, []), "sparse": ([], fields)}
 
     def _by_feature(self, features: Features, number_fields: bool) -> dict[str, Places]:
         layout = features.layout
@@ -76,10 +74,12 @@ class RawStreams:
             dense.append(place)
             fields += [len(looked_up) + place] * number_fields
         start = len(numbers)
-        for group in (group for group in STATISTICS if group in self.sources):
-            end = start + len(getattr(layout, group))
+        for group in (group for group in VECTORS if group in self.sources):
+            end = start + features.width(group)
             places[group] = (list(range(start, end)), [])
             start = end
+        if "leaves" in self.sources:
+            places["leaves"] = ([], [self._fields.shape[1] - 1])
         return places
 
     def take(self, sources: Iterable[str]) -> tuple[list[Any], list[Any]]:

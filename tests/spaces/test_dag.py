@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 
 from autorec.blocks import MLP
-from autorec.data.layout import Layout
+from autorec.data.layout import Layout, LeafColumn, StatisticColumn
 from autorec.errors import ConfigError
 from autorec.searchers.explore import explore
 from autorec.searchers.oracles import get_oracle
@@ -144,6 +144,24 @@ def test_a_block_reads_the_columns_whose_bits_are_on(layouts: dict[str, Layout],
     np.testing.assert_array_equal(outer({name: batch[name] for name in model.input}), before)
     batch["numbers"][:, 1] += 1
     assert not np.array_equal(outer({name: batch[name] for name in model.input}), before)
+
+
+def test_what_trees_give_is_read_by_itself(layout: Layout, batch_of: Batch) -> None:
+    margins = (StatisticColumn("margin(click)", (), "margin", "click", -1.0, 0.5),)
+    layout = replace(layout, margins=margins, leaves=tuple(LeafColumn(f"tree {n}", 5) for n in range(3)))
+    space = InteractionDAG(blocks=1, macro="feature", dim=4, types=["mlp"], units=8, leaves=True)
+    only = {f"dag/0/{source}": source in ("margins", "leaves") for source in space.sources(layout)}
+    assert {"dag/0/margins", "dag/0/leaves", "dag/0/pairs"} <= set(only)
+    model = space.build_for(layout, only)
+    block = next(layer for layer in model.layers if isinstance(layer, MLP))
+    assert [tuple(x.shape[1:]) for x in block._inbound_nodes[0].input_tensors] == [(1,), (1, 4)]
+    batch = batch_of(layout) | {"margins": np.ones((6, 1), "float32"), "leaves": np.full((6, 3), 2, "int32")}
+    outer = keras.Model(model.input, block.output)
+    before = np.array(outer(batch))
+    for group in ("numbers", "statistics", "pairs"):
+        batch[group] = batch[group] + 1
+    np.testing.assert_array_equal(outer(batch), before)
+    assert "leaves" not in InteractionDAG(macro="feature").sources(layout)
 
 
 @pytest.mark.parametrize("macro", ["group", "feature"])
