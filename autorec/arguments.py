@@ -85,7 +85,8 @@ def objectives(value: Any, default: str) -> list[kt.Objective]:
     if not found:
         raise ConfigError("objective", "the name of a metric, or a list that begins with one", value)
     first = get_objective(found[0])
-    rest = [kt.Objective(one, "min") if one in COSTS else get_objective(one) for one in found[1:]]
+    costs = {name: kt.Objective(name, "min") for name in COSTS}
+    rest = [costs[one] if isinstance(one, str) and one in costs else get_objective(one) for one in found[1:]]
     chosen = [first, *rest]
     names = [one.name for one in chosen]
     if len(set(names)) < len(names):

@@ -310,15 +310,3 @@ def test_an_effort_fills_in_what_is_not_given(tmp_path: Path, monkeypatch: pytes
     config = Run(tmp_path, read_only=True).config or {}
     assert config["space"]["preset"] == "lr"
     assert (config["effort"], config["max_trials"], config["fidelity"], config["refit"]) == ("fast", 1, None, True)
-
-
-# Once more from a configuration
-
-
-def test_a_search_from_memory_cannot_be_repeated_from_its_configuration_alone(tmp_path: Path) -> None:
-    config = SearchConfig.from_dict(Run(fitted.single().directory_, read_only=True).config or {})
-    with pytest.raises(ConfigError, match="the path of the rows"):
-        search_from_config(config, directory=tmp_path)
-    again = search_from_config(config, directory=tmp_path, data=fitted.clicks().drop("like"), progress=False)
-    boards = [rec.leaderboard().drop("seconds") for rec in (again, fitted.single())]
-    assert boards[0].equals(boards[1])
