@@ -206,6 +206,9 @@ def _shares(labels: np.ndarray, seed: int) -> np.ndarray | None:
     known = ~np.isnan(labels)
     rng = np.random.default_rng([seed, 11])
     chosen = rng.permutation(np.flatnonzero(known.any(1)))[:_ROWS]
+    # In the order of the labels, so that all shares have the same mean: what a forest starts from would otherwise tell
+    # whether the mean of the rows that it has not seen is above or below.
+    chosen = chosen[np.argsort(labels[chosen, 0], kind="stable")]
     shares = np.full(len(labels), -1, np.int8)
     shares[chosen] = np.arange(len(chosen)) % SHARES
     least = min(known[shares == share].sum(0).min() for share in range(SHARES))

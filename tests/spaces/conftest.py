@@ -10,7 +10,15 @@ import keras_tuner as kt
 import numpy as np
 import pytest
 
-from autorec.data.layout import IdColumn, Layout, ListColumn, NumberColumn, StatisticColumn, TargetColumn
+from autorec.data.layout import (
+    IdColumn,
+    Layout,
+    LeafColumn,
+    ListColumn,
+    NumberColumn,
+    StatisticColumn,
+    TargetColumn,
+)
 
 ROWS = 6
 CLICK = TargetColumn("click", "binary", 0.3, 0.46, 0.0, 1.0)
@@ -31,6 +39,8 @@ STATISTICS = (
     StatisticColumn("count(user)", ("user",), "count", None, 2.0, 1.0),
 )
 PAIRS = (StatisticColumn("rate(user, item)", ("user", "item"), "rate", "click", -1.0, 0.5),)
+MARGINS = (StatisticColumn("margin(click)", (), "margin", "click", -0.8, 0.9),)
+LEAVES = (LeafColumn("tree 0", 6), LeafColumn("tree 1", 9))
 LISTS = (
     ListColumn("tags", "list_0", "bag", 7, "tags", 4),
     ListColumn("seen", "list_1", "sequence", 9, "item", 5),
@@ -46,6 +56,7 @@ LAYOUTS = {
     "lists": Layout(lists=LISTS, targets=(CLICK,)),
     "plain": replace(WHOLE, statistics=(), pairs=()),
     "targets": replace(WHOLE, targets=(CLICK, LIKE)),
+    "trees": replace(WHOLE, margins=MARGINS, leaves=LEAVES),
     "ratings": replace(WHOLE, targets=(STARS,)),
 }
 
@@ -71,13 +82,16 @@ def batch_of() -> Callable[..., dict[str, np.ndarray]]:
 def _batch(layout: Layout, rows: int = ROWS, seed: int = 0) -> dict[str, np.ndarray]:
     random = np.random.default_rng(seed)
     batch: dict[str, Any] = {}
-    for name, columns in (("numbers", layout.numbers), ("statistics", layout.statistics), ("pairs", layout.pairs)):
+    for name in ("numbers", "statistics", "pairs", "margins"):
+        columns = getattr(layout, name)
         if columns:
             batch[name] = random.normal(size=(rows, len(columns))).astype("float64" if name == "numbers" else "float32")
     if layout.numbers:
         batch["numbers"][0, 0] = np.nan
-    if layout.ids:
-        batch["ids"] = np.stack([random.integers(0, column.size, rows) for column in layout.ids], 1).astype("int32")
+    for name in ("ids", "leaves"):
+        sizes = [column.size for column in getattr(layout, name)]
+        if sizes:
+            batch[name] = np.stack([random.integers(0, size, rows) for size in sizes], 1).astype("int32")
     for column in layout.lists:
         batch[column.group] = random.integers(0, column.size, (rows, column.length)).astype("int32")
     return batch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -118,6 +119,92 @@ def test_a_layout_with_nothing_to_read_is_refused(layouts: dict[str, Layout], vi
     features = Features(layouts["statistics"], kt.HyperParameters(), statistics=False)
     with pytest.raises(ConfigError, match=r"`layout`.*'statistics': False"):
         getattr(features, view)()
+
+
+def many_pairs(layout: Layout, count: int, targets: int = 1) -> Layout:
+    """The layout with so many pairs, a rate for each target and a count each."""
+    column = layout.pairs[0]
+    names = [("user", f"c{i}") for i in range(count)]
+    columns = [replace(column, sources=name) for name in names for _ in range(targets + 1)]
+    return replace(layout, pairs=tuple(replace(c, mean=float(i)) for i, c in enumerate(columns)))
+
+
+@pytest.mark.parametrize(("count", "choices"), [(2, [0, 2]), (4, [0, 4]), (9, [0, 4, 9]), (20, [0, 4, 12, 20])])
+def test_how_many_pairs_are_read_is_searched_and_all_are_the_default(
+    layout: Layout, count: int, choices: list[int]
+) -> None:
+    hp = kt.HyperParameters()
+    features = Features(many_pairs(layout, count), hp)
+    assert features.width("pairs") == 2 * count
+    assert next(item.values for item in hp.space if item.name == "features/pairs") == choices
+
+
+@pytest.mark.parametrize(("value", "pairs"), [(0, 0), (4, 4), (20, 20), (99, 20), (True, 20), (False, 0)], ids=str)
+@pytest.mark.parametrize("given", [True, False])
+def test_the_first_pairs_are_read_and_a_boolean_stands_for_all_or_none(
+    layout: Layout, value: Any, pairs: int, given: bool
+) -> None:
+    hp = kt.HyperParameters()
+    hp.values["features/pairs"] = value  # True and False: as in runs from before pairs were counted
+    features = Features(many_pairs(layout, 20, 2), hp, statistics=False, **({"pairs": value} if given else {}))
+    assert features.width("pairs") == 3 * pairs
+    assert (features.statistics is not None) == ("pairs" in features.inputs) == (pairs > 0)
+
+
+def test_the_pairs_that_are_read_are_the_first_ones_each_standardised_by_its_own(layout: Layout) -> None:
+    features = Features(many_pairs(layout, 6), kt.HyperParameters(), pairs=4, statistics=False)
+    rows = np.arange(12, dtype="float32")[None]
+    np.testing.assert_allclose(values(features, features.statistics, {"pairs": rows + 0.5}), [[1.0] * 8], rtol=1e-5)
+
+
+def test_a_model_of_some_pairs_is_saved_with_those(layout: Layout, tmp_path: Path) -> None:
+    features = Features(many_pairs(layout, 6), kt.HyperParameters(), pairs=4, statistics=False)
+    keras.Model(features.inputs, features.statistics).save(tmp_path / "model.keras")
+    batch = {"pairs": np.random.default_rng(0).normal(size=(3, 12)).astype("float32")}
+    found = keras.saving.load_model(tmp_path / "model.keras")(batch)
+    np.testing.assert_array_equal(found, values(features, features.statistics, batch))
+
+
+def test_margins_are_read_behind_the_statistics_where_there_are_some(layouts: dict[str, Layout]) -> None:
+    hp = kt.HyperParameters()
+    features = Features(layouts["trees"], hp)
+    batch = {
+        "statistics": np.zeros((1, 2), "float32"),
+        "pairs": np.zeros((1, 1), "float32"),
+        "margins": np.full((1, 1), 0.1, "float32"),
+    }
+    np.testing.assert_allclose(values(features, features.statistics, batch)[0, 3:], [1.0], rtol=1e-5)
+    assert (hp.values["features/margins"], hp.values.get("features/leaves")) == (True, None)
+
+
+def test_leaves_are_read_only_if_they_are_asked_for(layouts: dict[str, Layout]) -> None:
+    hp = kt.HyperParameters()
+    features = Features(layouts["trees"], hp)
+    assert features.fields().shape[1] == 8
+    assert hp.values["features/leaves"] is False
+    assert "leaves" not in features.inputs
+
+
+@pytest.mark.parametrize("first_order", [True, False])
+def test_leaves_are_one_more_field_and_have_first_order_weights(
+    layouts: dict[str, Layout], first_order: bool, batch_of: Batch
+) -> None:
+    layout = replace(layouts["trees"], ids=(), numbers=(), lists=(), statistics=(), pairs=(), margins=())
+    features = Features(layout, kt.HyperParameters(), leaves=True, dim=4, first_order=first_order)
+    both = keras.layers.Concatenate()([features.fields()[:, 0], features.linear()])
+    model = keras.Model(features.inputs, both)
+    tables = [weight.numpy() for weight in model.weights]
+    assert sorted(table.shape for table in tables) == ([(15, 5)] if first_order else [(15, 1), (15, 4)])
+    whole = np.concatenate(sorted(tables, key=lambda table: -table.shape[1]), 1)
+    found = np.array(model({"leaves": np.array([[3, 8], [0, 2], [0, 0]], "int32")}))
+    expected = [(whole[3] + whole[6 + 8]) / 2, whole[6 + 2], np.zeros(5)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_layout_without_trees_declares_nothing_of_them(layout: Layout) -> None:
+    hp = kt.HyperParameters()
+    Features(layout, hp, first_order=True).vector()
+    assert {"features/margins", "features/leaves"}.isdisjoint(hp.values)
 
 
 @pytest.mark.parametrize(

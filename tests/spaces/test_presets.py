@@ -18,7 +18,7 @@ from autorec.spaces import DCN, FM, GMF, LR, MF, SPACES, AutoInt, DCNv2, DeepFM,
 
 NAMES = list(SPACES)
 USER_ITEM = ("mf", "gmf", "neumf")
-LAYOUTS = ("all", "ids", "numbers", "statistics", "one_id", "lists", "plain", "targets", "ratings")
+LAYOUTS = ("all", "ids", "numbers", "statistics", "one_id", "lists", "plain", "targets", "trees", "ratings")
 CASES = [
     (name, layout)
     for name in NAMES
