@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 TRAINING_STEP = ROOT / "docs" / "training_step.md"
 SHARPNESS = ROOT / "docs" / "sharpness.md"
+SEARCH = ROOT / "docs" / "search.md"
 PEERS = {
     "floor": "the matrix products alone: the floor",
     "ours": "AutoRec",
@@ -191,6 +192,8 @@ def write(path: Path, name: str, lines: Sequence[str]) -> None:
 
 
 def main() -> None:
+    from benchmarks.search_tables import tables
+
     write(README, "benchmarks", rows())
     write(TRAINING_STEP, "training step", step_rows())
     write(TRAINING_STEP, "table rules", rule_rows())
@@ -198,6 +201,9 @@ def main() -> None:
     write(TRAINING_STEP, "recipe", recipe_rows())
     write(SHARPNESS, "cost", cost_rows())
     write(SHARPNESS, "sharpness", sharpness_rows())
+    if SEARCH.exists():
+        for name, lines in tables().items():
+            write(SEARCH, name, lines)
 
 
 if __name__ == "__main__":

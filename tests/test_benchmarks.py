@@ -27,14 +27,15 @@ def quick(name: str) -> dict[str, float]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["demo", "ingest", "sharpness_cost"])
+@pytest.mark.parametrize("name", ["demo", "ingest", "search_overhead", "sharpness_cost"])
 def test_a_quick_run_prints_every_figure_of_the_targets(name: str) -> None:
     assert set(TARGETS[name]) <= set(quick(name))
 
 
 @pytest.mark.long
-def test_a_quick_run_of_the_recipe_prints_every_figure_of_the_targets(real_data: Path) -> None:
-    assert set(TARGETS["recipe"]) <= set(quick("recipe"))
+@pytest.mark.parametrize("name", ["automl", "recipe", "transfer"])
+def test_a_quick_run_on_real_data_prints_every_figure_of_the_targets(name: str, real_data: Path) -> None:
+    assert set(TARGETS[name]) <= set(quick(name))
 
 
 def test_the_record_of_the_recipe_is_found_by_todays_options() -> None:
