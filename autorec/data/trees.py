@@ -8,7 +8,9 @@ other rows by all forests:
     leaf_t(x) = the leaf of x in tree t, or 0, the missing value, if t has seen x
 
 So no training row meets a tree that knows its label, and yet a leaf means the same for every row, also for all later
-ones. Trees read numbers, statistics, statistics of pairs, and ids of small vocabularies; no bags and sequences.
+ones. Shares are drawn at random, also where rows have a time: like k-fold statistics, and unlike ordered ones, a
+margin knows later rows. Trees read numbers, statistics, statistics of pairs, and ids of small vocabularies; no bags and
+sequences.
 
 Leaves as inputs of another model: He et al., "Practical Lessons from Predicting Clicks on Ads at Facebook" (ADKDD
 2014), where trees and model learn from different days. Predictions out of fold: Wolpert, "Stacked Generalization"

@@ -83,6 +83,7 @@ class Features:
         self._fixed = {name: value for name, value in arguments.items() if value is not None}
         self._first_order = first_order
         self._columns = columns
+        self._read: dict[str, bool] = {}
 
     @cached_property
     def dim(self) -> int:
@@ -202,6 +203,12 @@ class Features:
         return len(columns) * self._pairs // max(self._pair_count, 1)
 
     def _reads(self, group: str) -> bool:
+        # Asked once: another scope would declare the hyperparameter a second time.
+        if group not in self._read:
+            self._read[group] = self._decide(group)
+        return self._read[group]
+
+    def _decide(self, group: str) -> bool:
         if not getattr(self.layout, group) or self._columns is not None:
             return False
         if group in self._fixed:

@@ -19,6 +19,7 @@ from autorec.data.encoder import Encoder
 from autorec.data.layout import IdColumn, Layout
 from autorec.data.schema import Feature, Schema
 from autorec.data.table import as_source
+from autorec.errors import DataError
 
 FEATURES = [
     Feature("c", "categorical", "int"),
@@ -149,6 +150,13 @@ def test_the_encoder_gives_other_rows_what_the_cache_holds(cache: Cache, tmp_pat
         found = encoder.encode_trees(arrays, ["margins", "leaves"])
         np.testing.assert_array_equal(found["margins"], margins(cache, "validation"))
         np.testing.assert_array_equal(found["leaves"], leaves(cache, "validation"))
+
+
+def test_a_damaged_forest_is_named(cache: Cache, tmp_path: Path) -> None:
+    cache.encoder.save(tmp_path)
+    (tmp_path / "forest.npz").write_bytes((tmp_path / "forest.npz").read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"forest\.npz"):
+        Encoder.load(tmp_path)
 
 
 def test_raw_rows_need_no_group_but_the_one_that_is_asked_for(cache: Cache) -> None:

@@ -201,6 +201,18 @@ def test_leaves_are_one_more_field_and_have_first_order_weights(
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 
 
+def test_groups_are_declared_once_whatever_the_scope(layouts: dict[str, Layout]) -> None:
+    hp = kt.HyperParameters()
+    hp.Boolean("outer", default=True)
+    features = Features(layouts["trees"], hp)
+    features.fields(statistics=True)
+    with hp.conditional_scope("outer", [True]):
+        features.linear()
+        features.width("margins")
+    names = [item.name for item in hp.space]
+    assert [names.count(f"features/{group}") for group in ("statistics", "pairs", "margins", "leaves")] == [1, 1, 1, 1]
+
+
 def test_a_layout_without_trees_declares_nothing_of_them(layout: Layout) -> None:
     hp = kt.HyperParameters()
     Features(layout, hp, first_order=True).vector()
