@@ -127,12 +127,26 @@ class TreeColumns:
     def _forest(
         self, part: Part, inputs: Sequence[TreeInput], column: TargetColumn, target: int, rows: np.ndarray
     ) -> list[dict[str, Any]]:
+        """Returns the trees that are grown on some rows, in LightGBM's form."""
         import lightgbm
 
         self._check_time()
-        rng = np.random.default_rng([self.seed, 13, target])
-        held = np.zeros(len(rows), bool)
-        held[rng.permutation(len(rows))[: max(int(_STOPPING * len(rows)), 1)]] = True
+        grown, held = self._datasets(part, inputs, target, rows)
+        settings = SETTINGS | {
+            "objective": "binary" if column.kind == "binary" else "regression",
+            "num_threads": min(os.cpu_count() or 1, 1 + len(rows) // _ROWS_A_THREAD),
+            "seed": self.seed,
+        }
+        stops = [lightgbm.early_stopping(_PATIENCE, verbose=False), lambda env: self._check_time()]
+        model = lightgbm.train(settings, grown, self._most(MOST_TREES), valid_sets=[held], callbacks=stops)
+        return list(model.dump_model(num_iteration=model.best_iteration)["tree_info"])
+
+    def _datasets(self, part: Part, inputs: Sequence[TreeInput], target: int, rows: np.ndarray) -> tuple[Any, Any]:
+        """Returns the rows to grow trees on, and those that tell when to stop, as LightGBM takes them."""
+        import lightgbm
+
+        order = np.random.default_rng([self.seed, 13, target]).permutation(len(rows))
+        cut = max(int(_STOPPING * len(rows)), 1)
         matrix, labels = matrix_of(part, rows, inputs), part.labels[rows, target]
         weights = None if part.weights is None else part.weights[rows]
         ids = [number for number, given in enumerate(inputs) if given.size is not None]
@@ -142,15 +156,8 @@ class TreeColumns:
             given = {"weight": of, "reference": reference, "params": {"verbosity": -1}}
             return lightgbm.Dataset(matrix[chosen], labels[chosen], categorical_feature=ids, **given)
 
-        grown = data(~held)
-        settings = SETTINGS | {
-            "objective": "binary" if column.kind == "binary" else "regression",
-            "num_threads": min(os.cpu_count() or 1, 1 + len(rows) // _ROWS_A_THREAD),
-            "seed": self.seed,
-        }
-        stops = [lightgbm.early_stopping(_PATIENCE, verbose=False), lambda env: self._check_time()]
-        model = lightgbm.train(settings, grown, self._most(MOST_TREES), valid_sets=[data(held, grown)], callbacks=stops)
-        return list(model.dump_model(num_iteration=model.best_iteration)["tree_info"])
+        grown = data(np.sort(order[cut:]))
+        return grown, data(np.sort(order[:cut]), grown)
 
     def _check_time(self) -> None:
         if self.deadline is not None and time.monotonic() >= self.deadline:
