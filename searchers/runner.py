@@ -25,6 +25,7 @@ from autorec.searchers.replay import ReplayedOracle, parse_space
 
 # So many trials that all fail of the same cause end a search that has no completed one.
 _HOPELESS = 10
+_UNAFFORDABLE = 300  # so many models that all are over a budget do so too
 _FIRST_SHARE, _SHARE = 2 / 3, 1 / 3  # of the time left, for a trial before and behind the first completed one
 _PATIENCE = 1.5  # a trial gets so many times the usual time in any case
 _GRACE = 5.0  # seconds behind the end of its share, after which a trial is ended by force
@@ -113,6 +114,7 @@ def search(
         DataError: If the disk is full.
     """
     limit = oracle.max_trials if max_trials is None else max_trials
+    oracle.max_trials = None  # it would count what is over a budget
     running = _Search(run, oracle, evaluate, limit, deadline, seed, keep, emit or _silent, schedule)
     running.restore(space_build)
     reason = running.go_on()
@@ -220,7 +222,8 @@ class _Search:
         """Trains trials until there is a reason to stop."""
         for event in self.run.pending():
             if "parent" in event and not self._over():
-                self._run_trial(event, self._hyperparameters(event), self.deadline)
+                end = self._share_again(self.deadline, Fidelity.from_dict(event["fidelity"]))
+                self._run_trial(event, self._hyperparameters(event), end)
         if self.raising is not None and self.raising.open:
             self.raising.round()
         while True:
@@ -407,10 +410,13 @@ class _Search:
 
     def _check_hopeless(self) -> None:
         rows = self.run.trials()
-        if len(rows) < _HOPELESS or any(row["status"] == "completed" for row in rows):
+        if any(row["status"] == "completed" for row in rows):
             return
-        if len({_cause(row) for row in rows}) == 1:
-            raise SearchAborted(f"the first {len(rows)} trials all failed: {_cause(rows[0])}")
+        trained = [row for row in rows if not row.get("refused")]
+        if len(trained) >= _HOPELESS and len({_cause(row) for row in trained}) == 1:
+            raise SearchAborted(f"the first {len(trained)} trials all failed: {_cause(trained[0])}")
+        if len(rows) - len(trained) >= _UNAFFORDABLE:
+            raise SearchAborted(f"the first {len(rows)} models all cost more than they may: {_cause(rows[-1])}")
 
     def check_any_completed(self) -> None:
         """Raises the first cause if there are trials and none was completed."""

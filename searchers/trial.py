@@ -26,8 +26,7 @@ from autorec.searchers.pareto import COSTS
 from autorec.searchers.runner import Job
 from autorec.spaces.limits import using_limits
 from autorec.spaces.operations import dense_parameters, operations
-from autorec.spaces.preset import Preset
-from autorec.spaces.space import build
+from autorec.spaces.space import SPACES, build
 from autorec.training.options import TrainOptions
 from autorec.training.precision import settle, time_steps, using_precision
 from autorec.training.sizes import default_batch_size
@@ -102,7 +101,7 @@ class TrialTrainer:
     @property
     def trusted(self) -> bool:
         """Whether a job always comes back about its deadline: no code of a user's runs, or none may be interrupted."""
-        return self.workers.count > 1 or (isinstance(self.space, Preset) and not self.callbacks)
+        return self.workers.count > 1 or (type(self.space) in SPACES.values() and not self.callbacks)
 
     def declare(self, hp: Any) -> None:
         """Declares the hyperparameters of the recipe and of the space; the model is thrown away."""

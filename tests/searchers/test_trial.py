@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from autorec.searchers import trial as module
 from autorec.searchers.budgets import Budgets, OverBudget
 from autorec.searchers.runner import Job
 from autorec.searchers.trial import TrialTrainer, copy_callbacks, without_optimizer
+from autorec.spaces import DeepFM
 from autorec.spaces.limits import limited_dim
+from autorec.spaces.space import FunctionSpace
 from autorec.training.options import TrainOptions
 from autorec.training.sharpness import SharpnessAware
 
@@ -125,6 +127,27 @@ def test_a_trial_that_ended_at_its_deadline_was_cut(tmp_path: Path, calls: list[
 def test_a_fidelity_of_an_unknown_name_is_refused(tmp_path: Path, calls: list[Any]) -> None:
     with Run(tmp_path) as run, pytest.raises(ConfigError, match="`fidelity` must be one of .* Did you mean 'rows'"):
         trainer_of(run)(job_of(fidelity={"row": 10}))
+
+
+def test_only_a_space_of_ours_without_callbacks_is_trusted_to_come_back(tmp_path: Path) -> None:
+    class Mine(DeepFM):
+        pass
+
+    with Run(tmp_path) as run:
+        spaces = [DeepFM(), Mine(), FunctionSpace(lambda hp: None)]  # type: ignore[arg-type, return-value]
+        found = [replace(trainer_of(run), space=space).trusted for space in spaces]
+        with_callback = replace(trainer_of(run, callbacks=[keras.callbacks.EarlyStopping()]), space=DeepFM())
+    assert found == [True, False, False]
+    assert not with_callback.trusted
+
+
+def test_a_job_of_fewer_rows_has_a_batch_size_for_them(tmp_path: Path, calls: list[Any]) -> None:
+    part = Part({}, np.zeros((3000, 1), np.float32))
+    with Run(tmp_path) as run:
+        trainer = replace(trainer_of(run, batch_size=2048), train=part)
+        trainer(job_of(fidelity={"rows": 1000}))
+        trainer(job_of())
+    assert [call["batch_size"] for call in calls] == [256, 2048]
 
 
 def test_each_trial_gets_callbacks_of_its_own(tmp_path: Path, calls: list[Any]) -> None:
