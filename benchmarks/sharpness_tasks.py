@@ -248,7 +248,7 @@ class Clicks:
 class Purchases:
     """A small causal transformer on Amazon Video Games: the next item of each user, full softmax over the items.
 
-    Items with at least 50 purchases, users with at least 5 of them, the last 20. A user's last item is the test, the
+    Items with at least 50 purchases, users with at least 8 of them, the last 20. A user's last item is the test, the
     one before it the validation. All weights are perturbed, the stock embeddings too: the items are few.
 
     Args:
@@ -272,7 +272,7 @@ class Purchases:
         kept = often[np.minimum(places, len(often) - 1)] == items
         ids, users = places[kept] + 1, users[kept]  # 0 pads
         found = np.split(ids, np.flatnonzero(np.diff(users)) + 1)
-        found = [sequence for sequence in found if len(sequence) >= 5]
+        found = [sequence for sequence in found if len(sequence) >= 8]
         return found[:600] if self.quick else found
 
     @functools.cached_property
