@@ -96,7 +96,8 @@ def look_up(oracle: Any, losses: Mapping[str, float], operations: Mapping[str, i
     """Returns the least loss after each trial of an oracle, up to the table's least one."""
     from autorec.searchers.replay import ReplayedOracle
 
-    asked, found = ReplayedOracle(oracle), []
+    asked = ReplayedOracle(oracle)
+    found: list[float] = []
     least = min(losses.values())
     for number in range(trials):
         event = asked.ask()
