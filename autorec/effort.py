@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from autorec.errors import unknown_name
+from autorec.spaces.space import from_config
 
 #: What is done without any effort being named.
 DEFAULTS: dict[str, Any] = {"space": "auto", "searcher": "evolution", "trees": False, "refit": False}
-#: What each effort fills in where nothing is given; `time_limit` only where there is no `max_trials` either.
+#: What each effort fills in where nothing is given: arguments of `search`, the space also as its configuration.
+#: `time_limit` and `max_trials` only where neither is given.
 EFFORTS: dict[str, dict[str, Any]] = {
     # A good model soon: the default of `auto`, which is a strong model, and a few steps from it.
     "fast": {"max_trials": 5, "time_limit": 120.0},
@@ -32,9 +34,11 @@ def fill(effort: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
         >>> fill("best", {"space": None, "searcher": "greedy", "max_trials": None, "time_limit": 60.0})
         {'space': 'dag', 'searcher': 'greedy', 'max_trials': None, 'time_limit': 60.0, ...}
     """
-    if effort is not None and effort not in EFFORTS:
+    if effort is not None and (not isinstance(effort, str) or effort not in EFFORTS):
         raise unknown_name("effort", effort, EFFORTS)
     chosen = dict(DEFAULTS | EFFORTS.get(effort or "", {}))
     if given.get("max_trials") is not None or given.get("time_limit") is not None:
         chosen |= {"max_trials": None, "time_limit": None}
+    if isinstance(chosen["space"], Mapping):
+        chosen["space"] = from_config(chosen["space"])
     return {**chosen, **{name: value if value is not None else chosen.get(name) for name, value in given.items()}}

@@ -49,9 +49,12 @@ class Learned(BaseEstimator):
     def leaderboard(self) -> Any:
         """Returns a Polars frame with a row for each trial and baseline, the best first.
 
-        Columns: rank, trial (its number) or the baseline's name, kind, status, score, the validation metrics,
-        fidelity where it is not full, best_epoch, seconds, parameters, values (JSON), error (the cause of a failed
-        one). Only trials at one fidelity are ranked among each other; baselines stand beside them unranked.
+        Columns: rank, pareto (whether no other one beats it in all of several objectives), trial (its number) or the
+        baseline's name, kind, status, score, the validation metrics, fidelity where it is not full, best_epoch,
+        seconds, parameters, values (JSON), error (the cause of a failed one). Where trials were repeated also
+        mean_score, seeds and parent (the trial whose values it has), where they are known also operations,
+        dense_parameters, model_size, latency (milliseconds) and ranker (rank correlation of the learned ranker). Only
+        trials at one fidelity are ranked among each other; baselines stand beside them unranked.
         """
         return leaderboard(self.directory_)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import keras_tuner as kt
 import pytest
 
 from autorec.effort import EFFORTS, fill
 from autorec.errors import ConfigError
 from autorec.searchers.oracles import SEARCHERS
-from autorec.spaces.space import SPACES
+from autorec.spaces import Auto
+from autorec.spaces.space import as_space
 
 NOTHING = dict.fromkeys(("space", "searcher", "max_trials", "time_limit", "fidelity", "trees", "refit"))
 
@@ -21,7 +23,7 @@ def test_without_an_effort_the_defaults_are_filled_in() -> None:
 def test_every_effort_names_what_there_is_and_ends(effort: str) -> None:
     found = fill(effort, NOTHING)
     assert set(found) == set(NOTHING)
-    assert found["space"] in SPACES
+    assert isinstance(as_space(found["space"]), kt.HyperModel)
     assert found["searcher"] in SEARCHERS
     assert found["time_limit"] > 0
 
@@ -38,6 +40,14 @@ def test_what_is_given_wins(effort: str) -> None:
         "refit": False,
     }
     assert fill(effort, given) == given
+
+
+def test_an_effort_may_name_a_space_by_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(EFFORTS, "best", {"space": Auto(dim=4).get_config(), "epochs": 3})
+    found = fill("best", {**NOTHING, "epochs": None})
+    assert found["space"].arguments == {"dim": 4}
+    assert found["epochs"] == 3
+    assert fill("best", {**NOTHING, "space": "lr"})["space"] == "lr"
 
 
 @pytest.mark.parametrize("budget", [{"max_trials": 3}, {"time_limit": 7.0}])

@@ -12,9 +12,11 @@ import pytest
 FOLDER = Path(__file__).resolve().parent.parent / "examples"
 EXAMPLES = (
     "evolution",
+    "latency_budget",
     "million_ids",
     "own_callback",
     "own_schema",
+    "own_searcher",
     "own_space",
     "preset_in_keras",
     "quickstart",
