@@ -26,6 +26,7 @@ _GENERATIONS = 3
 _STALE = 30
 _RANDOM_DRAWS = 200
 _LISTED = 20_000
+_REMEMBERED = 100_000
 
 Key = tuple[tuple[str, Any], ...]
 
@@ -128,6 +129,7 @@ class Evolution(kt.Oracle):
         self._told: tuple[Values, int] | None = None
         self._points_of: tuple[int, Points] | None = None
         self._known: dict[str, tuple[Any, Values, Values]] = {}
+        self._keys: dict[Key, Key] = {}
         self._fitted: tuple[Any, ...] | None = None
 
     def replay(self, values: Values, seed_state: int) -> None:
@@ -172,7 +174,7 @@ class Evolution(kt.Oracle):
         ranker = self._fitted_ranker(history)
         if ranker is None or len(candidates) < 2:
             return candidates[0] if candidates else None
-        scores = np.asarray(ranker.score([self._canonical(values) for values in candidates]), dtype=np.float64)
+        scores = np.asarray(ranker.score([dict(self._key(values)) for values in candidates]), dtype=np.float64)
         return candidates[int(np.argmax(np.where(np.isnan(scores), -np.inf, scores)))]
 
     def _random_points(self, seen: set[Key], draw: random.Random) -> list[Values]:
@@ -244,7 +246,13 @@ class Evolution(kt.Oracle):
         return point if self.canonical is None else self.canonical(dict(point))
 
     def _key(self, point: Values) -> Key:
-        return tuple(sorted(self._canonical(point).items()))
+        raw = tuple(point.items())
+        found = self._keys.get(raw)
+        if found is None:
+            if len(self._keys) >= _REMEMBERED:
+                self._keys.clear()
+            self._keys[raw] = found = tuple(sorted(self._canonical(point).items()))
+        return found
 
     def _of_trial(self, trial: Any) -> tuple[Values, Values]:
         """Returns the complete and the canonical values of a trial."""

@@ -26,6 +26,8 @@ class Entry:
         options: All its values, or None where they are too many.
         numeric: Whether values next to each other are alike (a Float or an Int).
         switch: Whether other entries depend on it.
+        part: The part of the model that its name tells: `dag/3` of `dag/3/skip_1`.
+        kind: What it is there, without numbers: `skip_*`.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Entry:
     options: tuple[Any, ...] | None
     numeric: bool
     switch: bool
+    part: str
+    kind: str
 
     def is_active(self, values: Mapping[str, Any]) -> bool:
         """Returns whether all conditions hold."""
@@ -119,8 +123,7 @@ class Points:
         parts: dict[str, dict[str, list[Entry]]] = {}
         for entry in self.active(values):
             if entry.is_free() and entry.name in values:
-                part, _, last = entry.name.rpartition("/")
-                parts.setdefault(part, {}).setdefault(re.sub(r"\d+", "*", last), []).append(entry)
+                parts.setdefault(entry.part, {}).setdefault(entry.kind, []).append(entry)
         return [list(kinds.values()) for kinds in parts.values()]
 
     def mutate(
@@ -179,7 +182,9 @@ class Points:
 def _entry(hp: Any, switches: set[str]) -> Entry:
     conditions = tuple((condition.name, tuple(condition.values)) for condition in hp.conditions)
     numeric = type(hp).__name__ in ("Float", "Int")
-    return Entry(hp.name, conditions, hp, _options(hp), numeric, hp.name in switches)
+    part, _, last = hp.name.rpartition("/")
+    kind = re.sub(r"\d+", "*", last)
+    return Entry(hp.name, conditions, hp, _options(hp), numeric, hp.name in switches, part, kind)
 
 
 def _options(hp: Any) -> tuple[Any, ...] | None:

@@ -108,6 +108,45 @@ class SearcherContract:
         expect(reason == "exhausted", f"ended by {reason}, not because it was exhausted")
         expect(len(values) == 4, f"tried {len(values)} of 4 points")
 
+    def test_a_space_of_one_point_is_tried_once(self) -> None:
+        def only(hp: Any) -> float:
+            return float(hp.Choice("a", [1])) + float(hp.Fixed("b", 2)) + float(hp.Int("c", 3, 3))
+
+        def trial(job: Job) -> Mapping[str, Any]:
+            return {"metrics": {"score": only(job.hp)}}
+
+        with tempfile.TemporaryDirectory() as folder:
+            reason, events = self._search(Path(folder), space_build=only, evaluate=trial)
+        found = [event["values"] for event in events if event["event"] == "started"]
+        expect(reason == "exhausted", f"ended by {reason}, not because it was exhausted")
+        expect([values["a"] for values in found] == [1], f"tried {found}")
+
+    def test_equal_scores_are_no_reason_to_stop_or_to_repeat(self) -> None:
+        def trial(job: Job) -> Mapping[str, Any]:
+            return {"metrics": {"score": 0.5}}
+
+        with tempfile.TemporaryDirectory() as folder:
+            reason, events = self._search(Path(folder), evaluate=trial)
+        found = [sorted(event["values"].items()) for event in events if event["event"] == "started"]
+        expect(reason == "max_trials", f"ended by {reason}, not by max_trials")
+        expect(all(values not in found[:place] for place, values in enumerate(found)), "two trials are the same")
+
+    def test_trials_without_a_number_or_memory_keep_their_cause_and_do_not_end_the_search(self) -> None:
+        def trial(job: Job) -> Mapping[str, Any]:
+            if job.number % 4 == 0:
+                raise MemoryError("32 GiB were asked for")
+            return {"metrics": {"score": float("nan")}} if job.number % 4 == 1 else planted_trial(job)
+
+        with tempfile.TemporaryDirectory() as folder:
+            reason, _ = self._search(Path(folder), evaluate=trial)
+            rows = Run(folder, read_only=True).trials()
+        causes = [row["error"] or "" for row in rows]
+        expect(reason == "max_trials", f"ended by {reason}, not by max_trials")
+        expect(len(rows) == self.trials, f"{len(rows)} rows, not {self.trials}")
+        expect(all("32 GiB" in cause for cause in causes[::4]), f"the causes are {causes}")
+        expect(all("nan" in cause for cause in causes[1::4]), f"the causes are {causes}")
+        expect(not any(causes[2::4] + causes[3::4]), f"the causes are {causes}")
+
     def test_failed_trials_become_rows_and_do_not_end_the_search(self) -> None:
         def trial(job: Job) -> Mapping[str, Any]:
             if job.number % 3 == 1:
