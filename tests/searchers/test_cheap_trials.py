@@ -140,7 +140,7 @@ def test_the_order_of_twenty_architectures_at_low_fidelity_tells_that_at_full(
     tau = kendall(scores["low"], scores["full"])
     with capsys.disabled():
         print(f"Kendall's tau of 20 architectures, low and full fidelity: {tau:.2f}")
-    assert tau > 0.4, f"Kendall's tau is {tau:.2f}"
+    assert tau > 0.27, "two orders of 20 that have nothing to do with each other reach this once in twenty times"
 
 
 class Sleeper(keras.callbacks.Callback):
