@@ -44,5 +44,6 @@ def refit(run: Run, trainer: TrialTrainer, *, clock: Clock, say: Callable[[str],
 
 def _seconds(best: Mapping[str, Any], trainer: TrialTrainer) -> float:
     """Returns how long a refit will take, by the trial's own time."""
-    share = trainer.train.rows / (trainer.train.rows + trainer.validation.rows)
+    read = min(best["fidelity"].get("rows") or trainer.train.rows, trainer.train.rows)
+    share = read / (trainer.train.rows + trainer.validation.rows)
     return float(best["seconds"] * len(best["course"]) / (best["epochs"] * share))

@@ -67,6 +67,17 @@ def test_without_enough_time_it_is_not_begun(run: Run) -> None:
     assert trainer.asked == []
 
 
+def test_a_winner_of_fewer_rows_is_known_to_take_longer(run: Run) -> None:
+    limits = {"values": {"a": 1}, "seed": 1, "fidelity": {"rows": 9}}
+    with Run(run.directory.parent / "cheap") as cheap:
+        cheap.append({"event": "search", "direction": "max"})
+        cheap.append({"event": "started", "number": 0, **limits})
+        cheap.append({**run.events("finished")[1], "number": 0, **limits})
+        said = list[str]()
+        refit(cheap, Trainer(), clock=Clock(limit=40.0), say=said.append)  # type: ignore[arg-type]
+    assert said == ["no refit: it would take some 50 s, 40 s are left"]
+
+
 def test_one_that_fails_leaves_the_trials_own_model(run: Run) -> None:
     said = list[str]()
     refit(run, Trainer(TrialFailed("too late")), clock=Clock(), say=said.append)  # type: ignore[arg-type]
