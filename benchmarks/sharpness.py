@@ -91,7 +91,7 @@ def figures_of(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     for name, methods in found.items():
         for method, chosen in methods.items():
             figures[f"{name}/{method}_rate"], figures[f"{name}/{method}_rho"] = chosen["rate"], chosen["rho"]
-            for figure in ("log_loss", "error", "eigenvalue", "seconds"):
+            for figure in ("log_loss", "error", "eigenvalue"):
                 figures[f"{name}/{method}_{figure}"] = statistics.mean(cell[figure] for cell in chosen["cells"])
             for over in ("base", "sam"):
                 if method not in ("base", over):

@@ -203,7 +203,8 @@ def main() -> None:
     write(SHARPNESS, "sharpness", sharpness_rows())
     if SEARCH.exists():
         for name, lines in tables().items():
-            write(SEARCH, name, lines)
+            if lines:
+                write(SEARCH, name, lines)
 
 
 if __name__ == "__main__":
