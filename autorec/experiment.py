@@ -21,7 +21,6 @@ from autorec.errors import AutoRecError
 from autorec.identity import check_foreign, has_begun, identify
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets
-from autorec.searchers.fidelity import Fidelity, Schedule
 from autorec.searchers.oracles import get_oracle
 from autorec.searchers.runner import search
 from autorec.searchers.trial import TrialTrainer, copy_callbacks
@@ -29,6 +28,7 @@ from autorec.searchers.warm_start import propose_first
 from autorec.spaces.space import as_space, to_config
 from autorec.steps.clock import Clock
 from autorec.steps.columns import check_sources, get_schema
+from autorec.steps.course import get_schedule, in_words
 from autorec.steps.encoding import check_encoded, encoded
 from autorec.steps.refit import refit
 from autorec.steps.simple_models import train_baselines
@@ -265,6 +265,9 @@ class Experiment:
             self._say(f"the space cannot be built with its default values: {type(error).__name__}: {error}")
 
     def _trials(self) -> str:
+        schedule = get_schedule(self.config.fidelity, self.trainer.full, self.config.time_limit)
+        if schedule is not None:
+            self._say(in_words(schedule.settled(self.trainer.full)))
         return search(
             self.run,
             oracle=self.oracle,
@@ -275,35 +278,10 @@ class Experiment:
             seed=self.config.seed,
             keep=self.config.keep,
             emit=self.emit,
-            schedule=self._schedule(),
+            schedule=schedule,
         )
-
-    def _schedule(self) -> Schedule | None:
-        """Returns the course from cheap trials to full ones, or None where all are full."""
-        fidelity = self.config.fidelity
-        if fidelity is None:
-            return None
-        if isinstance(fidelity, str):
-            schedule = Schedule.auto(self.cache.train.rows, self.trainer.epochs, self.config.time_limit)
-        else:
-            schedule = Schedule.from_dict(fidelity)
-        self._say(_course(schedule.settled(self.trainer.full)))
-        return schedule
 
 
 def _place(source: Source) -> str:
     """Returns where a source can be found again: an absolute path, or its name."""
     return str(Path(source.name).resolve()) if Path(source.name).exists() else source.name
-
-
-def _course(schedule: Schedule) -> str:
-    """Returns a schedule in words."""
-    parts = [", ".join(f"{value:,} {name}" for name, value in one.to_dict().items()) for one in _reduced(schedule)]
-    counts = ("trials", *(f"the best {count}" for count in schedule.survivors))
-    steps = [f"{who} with at most {what}" for who, what in zip(counts, parts)]
-    seeds = "" if schedule.seeds == 1 else f", {schedule.seeds} times each"
-    return ", then ".join([*steps, f"the best {schedule.finalists} in full{seeds}"])
-
-
-def _reduced(schedule: Schedule) -> tuple[Fidelity, ...]:
-    return (schedule.low, *schedule.steps) if schedule.reduced else ()

@@ -145,9 +145,7 @@ class Recommender(Learned):
             {
                 "space": self.space if space is None else space,
                 "searcher": searcher,
-                "max_trials": getattr(searcher, "max_trials", None)
-                if max_trials is None
-                else checked.plain(max_trials),
+                "max_trials": _own_trials(searcher) if max_trials is None else checked.plain(max_trials),
                 "time_limit": seconds("time_limit", time_limit),
                 "fidelity": fidelity,
                 "epochs": checked.plain(epochs),
@@ -304,6 +302,11 @@ class RatingRecommender(Recommender):
         tags.regressor_tags = RegressorTags()
         tags.target_tags.required = False
         return tags
+
+
+def _own_trials(searcher: Any) -> int | None:
+    own: int | None = getattr(searcher, "max_trials", None)
+    return own
 
 
 def _trials(chosen: Mapping[str, Any]) -> int | None:
