@@ -35,7 +35,8 @@ class Budgets:
     Args:
         max_model_size: Most bytes of all weights in float32, or a text such as `"10MB"`; None is no limit.
         max_latency: Most milliseconds for one row, see `autorec.export.latency`; None is no limit.
-        objectives: Names of the objectives, the first one ranks: metrics, `"latency"`, `"operations"`, ...
+        objectives: Names of the objectives: metrics or `pareto.COSTS`. The first one ranks, and is the only one that a
+            searcher hears of; the leaderboard marks the Pareto front of all. Evolution prefers few operations anyway.
 
     Raises:
         ConfigError: If a limit is not positive.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from typing import Any
@@ -13,7 +14,7 @@ from autorec.training.prediction import compiled, input_groups
 
 _ROWS = 10  # different rows, one a call: lists differ in length
 _WARM = 5  # calls before the first measured one
-_AGREE, _WITHIN = 3, 1.1  # so many turns have to be within a tenth of the least
+_TURNS, _WITHIN = 5, 0.95  # so many turns must not have lowered the result by more than a twentieth
 _SECONDS = 1.5  # no turn starts later
 
 
@@ -21,8 +22,8 @@ def latency(model: Any, part: Part) -> float:
     """Returns the milliseconds that a model takes for one encoded row.
 
     The model is one compiled function, the one that validation calls too; a call has one row, and ends when its
-    outputs are there. The first 10 rows of the part take turns; of each turn the median counts, and of several turns
-    the least, for what else runs on the machine only adds to a time. Turns go on until three agree within a tenth, or
+    outputs are there. The first 10 rows of the part take turns; of each row the least time counts, for what else runs
+    on the machine only adds to it, and of the rows the median. Turns go on until five of them hardly lowered it, or
     for 1.5 seconds. Threads are as they are.
 
     A server that holds the exported signature adds what it takes to encode a raw row, which hardly depends on the
@@ -41,19 +42,21 @@ def latency(model: Any, part: Part) -> float:
     for place in range(_WARM):
         _time(call, rows[place % len(rows)])
     end = time.perf_counter() + _SECONDS
-    turns = [_turn(call, rows)]
-    while sum(turn <= _WITHIN * min(turns) for turn in turns) < _AGREE and time.perf_counter() < end:
-        turns.append(_turn(call, rows))
-    return 1000.0 * min(turns)
+    least = [math.inf] * len(rows)
+    course: list[float] = []
+    while not course or (not _settled(course) and time.perf_counter() < end):
+        least = [min(known, _time(call, row)) for known, row in zip(least, rows)]
+        course.append(statistics.median(least))
+    return 1000.0 * course[-1]
+
+
+def _settled(course: list[float]) -> bool:
+    return len(course) > _TURNS and course[-1] >= _WITHIN * course[-1 - _TURNS]
 
 
 def _row(part: Part, place: int, groups: list[str]) -> dict[str, Any]:
     found = part.take(slice(place, place + 1), groups)
     return {group: tf.constant(values) for group, values in found.items()}
-
-
-def _turn(call: Any, rows: list[dict[str, Any]]) -> float:
-    return statistics.median(_time(call, row) for row in rows)
 
 
 def _time(call: Any, row: dict[str, Any]) -> float:

@@ -55,25 +55,23 @@ def times(monkeypatch: pytest.MonkeyPatch, *turns: list[float]) -> Iterator[floa
     return left
 
 
-def test_the_least_median_of_the_turns_counts_when_three_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow, usual, near = [0.3, 0.9, 0.4], [0.2, 0.01, 0.25], [0.21, 0.21, 9.0]
-    left = times(monkeypatch, slow, usual, slow, near, slow, near, slow)
-    assert latency(model_of(2, 0), part_of(3)) == pytest.approx(200.0)
-    assert list(left) == slow
-
-
-def test_a_quiet_machine_needs_three_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    left = times(monkeypatch, *[[0.3, 0.31, 0.29]] * 4)
+def test_the_least_time_of_each_row_counts_and_of_rows_the_median(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = times(monkeypatch, [0.3, 0.9, 0.4], [9.0, 0.5, 0.2], *[[0.8, 0.8, 0.8]] * 8)
     assert latency(model_of(2, 0), part_of(3)) == pytest.approx(300.0)
-    assert len(list(left)) == 3
+    assert len(list(left)) == 3 * 3  # five turns behind the second one changed nothing
+
+
+def test_turns_go_on_while_they_find_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    falling = [[1.0 - turn / 50] * 3 for turn in range(20)]
+    times(monkeypatch, *falling, *[[0.9, 0.9, 0.9]] * 9)
+    assert latency(model_of(2, 0), part_of(3)) == pytest.approx(620.0)
 
 
 def test_a_slow_model_is_called_for_one_turn_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    monkeypatch.setattr(module, "_time", lambda call, row: calls.append(row) or 0.1)
+    left = times(monkeypatch, *[[0.9] * 3] * 9)
     monkeypatch.setattr(module, "_SECONDS", -1.0)
     latency(model_of(2, 0), part_of(3))
-    assert len(calls) == 5 + 3
+    assert len(list(left)) == 3 * 8
 
 
 def test_the_function_that_was_timed_is_the_one_that_predicts() -> None:
