@@ -54,7 +54,7 @@ def test_a_metric_of_the_users_own_carries_its_direction() -> None:
         get_objective(3)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["random", "bayesian", "hyperband", "greedy"])
+@pytest.mark.parametrize("name", ["random", "bayesian", "hyperband", "greedy", "evolution"])
 def test_failed_trials_in_a_row_never_end_a_search(name: str) -> None:
     oracle = get_oracle(name, objective=SCORE, seed=0)
     oracle.hyperparameters.Float("a", 0.0, 1.0)
@@ -110,7 +110,7 @@ def test_values_of_inactive_hyperparameters_are_dropped_and_those_of_no_space_st
     assert found == {"kind": "b", "tuner/epochs": 2}
 
 
-@pytest.mark.parametrize("searcher", ["random", "bayesian", "greedy"])
+@pytest.mark.parametrize("searcher", ["random", "bayesian", "greedy", "evolution"])
 def test_a_search_starts_from_the_default_values(searcher: str) -> None:
     oracle = get_oracle(searcher, objective=SCORE, seed=3)
     oracle.hyperparameters.Int("units", 1, 100, default=64)
