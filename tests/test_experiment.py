@@ -342,7 +342,8 @@ def listen(event):
 
 rec = CTRRecommender("fm", directory=directory / "run")
 budget = {"max_trials": 4, "epochs": 2, "baselines": False}
-rec.search(click_log(rows=2000), target="click", searcher="greedy", progress=listen, **budget)
+course = {"low": {"rows": 1000}, "finalists": 1, "seeds": 2}
+rec.search(click_log(rows=2000), target="click", fidelity=course, progress=listen, **budget)
 """
 
 
@@ -375,7 +376,7 @@ def board(folder: Path) -> list[dict[str, Any]]:
 def test_a_killed_search_ends_as_the_undisturbed_one_and_trains_no_finished_trial_again(tmp_path: Path) -> None:
     assert start(tmp_path / "whole").wait() == 0
     disturbed = tmp_path / "disturbed"
-    for moment in ("trial_started 0", "epoch 1", "trial_finished 1", "trial_started 3"):
+    for moment in ("trial_started 0", "epoch 1", "trial_finished 1", "trial_started 3", "epoch 4", "trial_started 5"):
         kill_at(disturbed, moment)
     assert start(disturbed).wait() == 0
     assert board(disturbed) == board(tmp_path / "whole")
