@@ -35,9 +35,16 @@ class RankRegression(Ranker):
 
     def fit(self, values: Sequence[Mapping[str, Any]], scores: Sequence[float], direction: str) -> None:
         """Learns from what was tried, as of `Ranker.fit`."""
+        from threadpoolctl import threadpool_limits
+
         self._points = self.encoding(values[-_MOST:])
         targets = normal_scores(grades(scores, direction)[-_MOST:])
         self._scale = _mean_square(self._points)
+        with threadpool_limits(1, "blas"):  # matrices of a few hundred rows: threads cost more than they save
+            self._choose(targets)
+
+    def _choose(self, targets: np.ndarray) -> None:
+        """Fits all kernels and noises, and keeps the one of the least error."""
         best = np.inf
         self.correlation = None
         for length in (None, *_LENGTHS):
