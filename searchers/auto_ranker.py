@@ -40,16 +40,15 @@ class AutoRanker(Ranker):
 
     def fit(self, values: Sequence[Mapping[str, Any]], scores: Sequence[float], direction: str) -> None:
         """Learns from what was tried, as of `Ranker.fit`."""
-        self.chosen = self.regression
-        self.regression.fit(values, scores, direction)
-        self.correlation = self.regression.correlation
+        self.chosen, found = self.regression, None
         if len(values) >= _TREES_FROM:
             count = len(values) - len(values) % _EVERY
-            smooth, rough = self._compare(values[:count], scores[:count], direction)
-            self.correlation = smooth
-            if rough is not None and (smooth is None or rough > smooth):
-                self.trees.fit(values, scores, direction)
-                self.chosen, self.correlation = self.trees, rough
+            found, rough = self._compare(values[:count], scores[:count], direction)
+            if rough is not None and (found is None or rough > found):
+                self.chosen, found = self.trees, rough
+        # Behind the folds, which leave both fitted to a part of the trials.
+        self.chosen.fit(values, scores, direction)
+        self.correlation = found if len(values) >= _TREES_FROM else self.chosen.correlation
 
     def score(self, values: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """Returns the scores of the chosen one."""
@@ -58,10 +57,9 @@ class AutoRanker(Ranker):
     def _compare(
         self, values: Sequence[Mapping[str, Any]], scores: Sequence[float], direction: str
     ) -> tuple[float | None, float | None]:
-        arguments = (list(values), list(scores), direction)
+        arguments = (list(values), list(scores), direction, self.regression.encoding.columns)
         if self._compared is None or self._compared[0] != arguments:
             found = [held_out(ranker, values, scores, direction) for ranker in (self.regression, self.trees)]
-            self.regression.fit(values, scores, direction)
             self._compared = (arguments, *found)
         return self._compared[1], self._compared[2]
 

@@ -144,6 +144,18 @@ def test_trees_are_chosen_where_they_predict_better() -> None:
     assert ranker.chosen is ranker.regression
 
 
+def test_what_a_ranker_was_fitted_to_before_does_not_change_its_scores() -> None:
+    hps, weights = bits()
+    values, scores = sampled(hps, weights, 43, seed=1)
+    used, fresh = AutoRanker(), AutoRanker()
+    for ranker, counts in ((used, (40, 41, 42, 43)), (fresh, (43,))):
+        ranker.prepare(hps.space)
+        for count in counts:
+            ranker.fit(values[:count], scores[:count], "max")
+    np.testing.assert_array_equal(used.score(values), fresh.score(values))
+    assert used.correlation == fresh.correlation
+
+
 def test_a_fit_to_a_hundred_trials_takes_a_fraction_of_a_second() -> None:
     hps, weights = bits(40)
     values, scores = sampled(hps, weights, 104, seed=1)
