@@ -39,7 +39,8 @@ def propose_first(
     own, replay = oracle.populate_space, getattr(oracle, "replay", None)
 
     def populate_space(self: kt.Oracle, trial_id: str) -> dict[str, Any]:
-        values = None if first.replayed else first.values(len(self.trials))
+        values = first.values(len(self.trials))  # also of a replayed one: they are chosen by the space at the first ask
+        values = None if first.replayed else values
         first.replayed = False
         return dict(own(trial_id)) if values is None else {"status": "RUNNING", "values": values}
 
@@ -60,25 +61,24 @@ class _First:
     def __init__(self, oracle: kt.Oracle, trials: Sequence[Mapping[str, Any]], say: Callable[[str], object]) -> None:
         self.replayed = False
         self._oracle, self._trials, self._say = oracle, trials, say
-        self._points: list[dict[str, Any]] | None = None
+        self._chosen: list[Mapping[str, Any]] | None = None
 
     def values(self, number: int) -> dict[str, Any] | None:
         """Returns the values of trial `number`, or None where the oracle goes on alone."""
-        if self._points is None:
-            space = self._oracle.hyperparameters.space
-            self._points = points(space, self._trials, self._say, getattr(self._oracle, "canonical", None))
-            default, _ = carry_over(space, {})
-            self._points += [default] if default not in self._points else []
-        return dict(self._points[number]) if number < len(self._points) else None
+        space = self._oracle.hyperparameters.space
+        if self._chosen is None:
+            self._chosen = distinct(space, self._trials, self._say, getattr(self._oracle, "canonical", None))
+        # By the space as it is now: KerasTuner would draw what has joined it without a seed.
+        return carry_over(space, self._chosen[number])[0] if number < len(self._chosen) else None
 
 
-def points(
+def distinct(
     space: Sequence[Any],
     trials: Sequence[Mapping[str, Any]],
     say: Callable[[str], object],
     canonical: Canonical | None = None,
-) -> list[dict[str, Any]]:
-    """Returns the distinct points of a space that trials of another run are here.
+) -> list[Mapping[str, Any]]:
+    """Returns the trials of another run that are distinct points of a space, and then the default values, as `{}`.
 
     Args:
         space: Hyperparameters of KerasTuner.
@@ -87,20 +87,20 @@ def points(
         canonical: Function values -> values under which two points may be the same.
     """
     names = {hp.name for hp in space}
-    found: list[dict[str, Any]] = []
+    found: list[Mapping[str, Any]] = []
     seen: list[dict[str, Any]] = []
     refused: dict[str, Any] = {}
-    for trial in trials:
-        if not names & set(trial):
-            continue
+    defaults: Mapping[str, Any] = {}
+    for trial in (*(trial for trial in trials if names & set(trial)), defaults):
         values, not_allowed = carry_over(space, trial)
         refused |= not_allowed
         same = values if canonical is None else canonical(dict(values))
         if same not in seen:
             seen.append(same)
-            found.append(values)
+            found.append(trial)
     if refused:
         say(f"warm start: not allowed here and left at the default: {in_words(refused)}")
-    if len(found) < len(trials):
-        say(f"warm start: {len(found)} of {len(trials)} trials of the other run are distinct points of this space")
+    count = sum(trial is not defaults for trial in found)
+    if count < len(trials):
+        say(f"warm start: {count} of {len(trials)} trials of the other run are distinct points of this space")
     return found

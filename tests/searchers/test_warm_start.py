@@ -11,9 +11,9 @@ import pytest
 from autorec.errors import ConfigError
 from autorec.run import Run
 from autorec.searchers.oracles import SEARCHERS, get_oracle
-from autorec.searchers.runner import search
+from autorec.searchers.runner import Job, search
 from autorec.searchers.testing import OBJECTIVE, SearcherContract, planted_space, planted_trial
-from autorec.searchers.warm_start import propose_first
+from autorec.searchers.warm_start import distinct, propose_first
 
 TRIALS = [
     {"kind": "deep", "deep/layers": 4, "deep/dropout": 0.0, "train/learning_rate": 0.7, "of/another": 3},
@@ -51,6 +51,31 @@ def test_what_is_the_same_or_unknown_here_is_left_out_and_what_is_not_allowed_is
 def test_the_default_values_come_behind_them(tmp_path: Path) -> None:
     values = [row["values"] for row in run_of(tmp_path, "random", TRIALS[:1], []).trials()]
     assert (values[1]["kind"], values[1]["train/learning_rate"], values[1]["train/table_l2"]) == ("flat", 0.1, 0.9)
+
+
+def test_hyperparameters_that_trials_bring_get_the_other_runs_values_also_behind_a_kill(tmp_path: Path) -> None:
+    def evaluate(job: Job) -> dict[str, Any]:
+        return {"metrics": {"score": job.hp.Int("late", 0, 9) / 10}}
+
+    trials = [{"early": early, "late": early} for early in (2, 4, 6)]
+    for name, counts in (("whole", (5,)), ("killed", (1, 2, 5))):
+        for count in counts:
+            oracle = propose_first(get_oracle("evolution", objective=OBJECTIVE, seed=1), trials)
+            with Run(tmp_path / name) as run:
+                space_build = lambda hp: hp.Int("early", 0, 9)  # noqa: E731
+                search(run, oracle=oracle, space_build=space_build, evaluate=evaluate, max_trials=count)
+    runs = (Run(tmp_path / name, read_only=True) for name in ("whole", "killed"))
+    whole, killed = ([row["values"] for row in run.trials()] for run in runs)
+    assert whole == killed
+    assert whole[1:3] == trials[1:]
+
+
+def test_the_default_values_are_not_tried_twice_in_another_form() -> None:
+    hps = kt.HyperParameters()
+    hps.Choice("kind", ["flat", "deep"])
+    hps.Int("dead", 0, 9)
+    trials = [{"kind": "flat", "dead": 5}]
+    assert distinct(hps.space, trials, print, lambda values: {"kind": values["kind"]}) == trials
 
 
 def test_a_grid_is_gone_through_in_its_own_order() -> None:
