@@ -7,6 +7,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from autorec.searchers.oracles import get_oracle
 from autorec.searchers.runner import search
 from autorec.searchers.trial import TrialTrainer, copy_callbacks
 from autorec.searchers.warm_start import propose_first
+from autorec.spaces.dag import InteractionDAG
 from autorec.spaces.space import as_space, to_config
 from autorec.steps.clock import Clock
 from autorec.steps.columns import check_sources, get_schema
@@ -173,11 +175,8 @@ class Experiment:
         )
 
     def _guide(self) -> None:
-        """Tells the oracle when two points are one model, and what to try first."""
+        """Tells the oracle what to try first."""
         self.oracle.max_trials = None  # the runner counts: a run that goes on with fewer has more than that
-        canonical = getattr(self.model_space, "canonical", None)
-        if canonical is not None and hasattr(self.oracle, "canonical"):
-            self.oracle.canonical = canonical
         if self.config.warm_start is not None:
             propose_first(self.oracle, self.config.warm_start["trials"], self._say)
 
@@ -264,7 +263,17 @@ class Experiment:
         except Exception as error:
             self._say(f"the space cannot be built with its default values: {type(error).__name__}: {error}")
 
+    def _tell_equal_models(self) -> None:
+        """Tells the oracle when two points are one model on these rows."""
+        canonical = getattr(self.model_space, "canonical", None)
+        if canonical is None or not hasattr(self.oracle, "canonical"):
+            return
+        if isinstance(self.model_space, InteractionDAG):  # which bits are void depends on the columns that are read
+            canonical = partial(canonical, layout=self.cache.layout)
+        self.oracle.canonical = canonical
+
     def _trials(self) -> str:
+        self._tell_equal_models()
         schedule = get_schedule(self.config.fidelity, self.trainer.full, self.config.time_limit)
         if schedule is not None:
             self._say(in_words(schedule.settled(self.trainer.full)))

@@ -19,6 +19,7 @@ import polars as pl
 import pytest
 
 import autorec
+from autorec import experiment
 from autorec.config import SearchConfig
 from autorec.errors import AutoRecError, ConfigError, DataError, SearchAborted
 from autorec.recommender import CTRRecommender, RatingRecommender
@@ -42,6 +43,24 @@ def search(directory: Path, data: Any = None, **arguments: Any) -> CTRRecommende
 
 def no_training(*arguments: object, **more: object) -> None:
     raise AssertionError("something was trained")
+
+
+def test_evolution_is_told_which_bits_are_void_for_these_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oracles: list[Any] = []
+
+    def no_search(run: Run, *, oracle: Any, **more: Any) -> str:
+        oracles.append(oracle)
+        return "exhausted"
+
+    monkeypatch.setattr(experiment, "search", no_search)
+    ids = frame().select("user", "item", "country", "click")  # dense are statistics alone
+    search(tmp_path / "run", ids, user="user", item="item", space="dag", searcher="evolution")
+    for read in (False, True):
+        values = {"features/statistics": read, "features/pairs": 0, "dag/0/sparse": True}
+        forms = [oracles[0].canonical({**values, "dag/0/dense": bit}) for bit in (False, True)]
+        assert (forms[0] == forms[1]) is not read
 
 
 # Going on
