@@ -207,7 +207,7 @@ class Recommender(Learned):
         Example:
             >>> rec = CTRRecommender(space="dcnv2").fit(frame, target="click")
         """
-        for name in ("searcher", "effort", "max_trials", "fidelity", "warm_start"):
+        for name in ("searcher", "effort", "max_trials", "fidelity", "warm_start", "max_model_size", "max_latency"):
             if name in arguments:
                 raise ConfigError(name, "left out of `fit`, which trains one model; see `search`", arguments[name])
         settings = {"baselines": False, "progress": False, **arguments}

@@ -257,7 +257,7 @@ def test_fit_trains_one_model_and_says_so() -> None:
         CTRRecommender().fit(fitted.clicks(), target="click", max_trials=3)
 
 
-@pytest.mark.parametrize("name", ["effort", "fidelity", "warm_start"])
+@pytest.mark.parametrize("name", ["effort", "fidelity", "max_latency", "max_model_size", "warm_start"])
 def test_fit_takes_no_argument_of_a_search(name: str) -> None:
     with pytest.raises(ConfigError, match=f"`{name}` must be left out of `fit`"):
         CTRRecommender().fit(fitted.clicks(), target="click", **{name: "best"})
