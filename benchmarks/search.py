@@ -21,6 +21,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,7 @@ class Live:
 
             search(
                 run,
-                oracle=_live_oracle(searcher, seed, dag),
+                oracle=_live_oracle(searcher, seed, dag, self.cache.layout),
                 space_build=trainer.declare,
                 evaluate=evaluate,
                 max_trials=trials,
@@ -237,7 +238,7 @@ class Live:
         return trainer, dag
 
 
-def _live_oracle(searcher: str, seed: int, dag: Any) -> Any:
+def _live_oracle(searcher: str, seed: int, dag: Any, layout: Any) -> Any:
     import keras_tuner as kt
 
     from autorec.searchers.evolution import Evolution
@@ -246,7 +247,8 @@ def _live_oracle(searcher: str, seed: int, dag: Any) -> Any:
     objective = kt.Objective(OBJECTIVE, "min")
     if searcher == "evolution":
         return get_oracle(
-            Evolution(objective=objective, seed=spread(seed), canonical=dag.canonical), objective=objective
+            Evolution(objective=objective, seed=spread(seed), canonical=partial(dag.canonical, layout=layout)),
+            objective=objective,
         )
     return get_oracle(searcher, objective=objective, seed=seed)
 

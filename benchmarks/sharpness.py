@@ -1,11 +1,11 @@
 """Plain training, SAM and mSAM on six tasks over ten seeds: test log loss, error and flatness.
 
 Each method gets four tries, judged by their mean validation log loss over the same tuning seeds: plain training
-chooses its learning rate, SAM and mSAM keep that rate and choose rho. Where the split is ours the tuning seeds are five,
-each with another fifth of the rows to validate on: one fold tells more of itself than of rho. Where it is given they
-are two. Each training keeps the weights of the epoch with the least validation log loss and is tested once. Differences
-are taken seed by seed. On the digits mSAM runs with 2, 4, 8 and 16 micro-batches, elsewhere with 8. The eigenvalue is
-the largest one of the training loss's Hessian, in the dense weights.
+chooses its learning rate, SAM and mSAM keep that rate and choose rho. Where the split is ours the tuning seeds are
+five, each with another fifth of the rows to validate on: one fold tells more of itself than of rho. Where it is given
+they are two. Each training keeps the weights of the epoch with the least validation log loss and is tested once.
+Differences are taken seed by seed. On the digits mSAM runs with 2, 4, 8 and 16 micro-batches, elsewhere with 8. The
+eigenvalue is the largest one of the training loss's Hessian, in the dense weights.
 """
 
 from __future__ import annotations

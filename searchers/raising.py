@@ -130,6 +130,15 @@ class Raising:
 
     # What is there
 
+    def contenders(self) -> list[int]:
+        """Returns the trainings at full fidelity that may win yet: means move while further seeds are trained."""
+        rows = [row for row in self.run.trials() if row["status"] == "completed" and not row["fidelity"]]
+        numbers = {origin(row) for row in rows}
+        if not self.schedule.reduced:
+            first = self._ranked(FULL, sorted(numbers))[: _SPARES * self.schedule.finalists]
+            numbers = {*first, *(number for event in self.run.events("finals") for number in event["numbers"])}
+        return [row["number"] for row in rows if origin(row) in numbers]
+
     def _row(self, number: int, fidelity: Fidelity, repetition: int = 0) -> dict[str, Any] | None:
         """Returns the finished training of a trial's values at a fidelity and with a seed, or None."""
         return self._finished().get((number, fidelity, self.seed_of(number, repetition)))

@@ -118,6 +118,7 @@ def search(
     running = _Search(run, oracle, evaluate, limit, deadline, seed, keep, emit or _silent, schedule)
     running.restore(space_build)
     reason = running.go_on()
+    run.retain(keep)
     running.check_any_completed()
     return reason
 
@@ -314,7 +315,7 @@ class _Search:
         self.run.append(finished)
         if number in self.order:
             self.asked.tell(self._as_asked(self.run.events("finished")[-1]))
-        self.run.retain(self.keep)
+        self.run.retain(self.keep, () if self.raising is None else self.raising.contenders())
         self._emit_finished(finished)
         self._check_hopeless()
 
@@ -382,9 +383,13 @@ class _Search:
         return end is not None and end - time.monotonic() <= (self._usual() or 0.0) / 2
 
     def _search_end(self) -> float | None:
-        """Returns the time at which the search part has to end."""
+        """Returns the time at which the search part has to end; until there is a result it has half of what is left."""
+        if self.deadline is None:
+            return None
         reserve = 0.0 if self.raising is None else self.raising.reserve()
-        return None if self.deadline is None else self.deadline - reserve
+        if self._usual() is None:
+            reserve = min(reserve, max(self.deadline - time.monotonic(), 0.0) / 2)
+        return self.deadline - reserve
 
     def _usual(self) -> float | None:
         """Returns the usual seconds of the searcher's trials, of those that were not cut if there are any."""
@@ -426,13 +431,14 @@ class _Search:
 
 
 _OUT_OF_MEMORY = "out of memory: "
+_OVERRUN = "TrialFailed: ran over its share of the time and was ended"
 _TWO_FIDELITIES = "Leave out the schedule, or take another searcher."
 
 
 def _described(error: BaseException) -> str:
     """Returns the cause of a failed trial."""
     if isinstance(error, Overrun):
-        return "TrialFailed: ran over its share of the time and was ended"
+        return _OVERRUN
     text = f"{type(error).__name__}: {error}"
     if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return _OUT_OF_MEMORY + text

@@ -18,7 +18,7 @@ def get_schedule(fidelity: str | dict[str, Any] | None, full: Fidelity, time_lim
     if fidelity is None:
         return None
     if isinstance(fidelity, str):
-        return Schedule.auto(full.rows or 1, full.epochs or 1, time_limit)
+        return Schedule.auto(full.rows or 1, time_limit)
     return Schedule.from_dict(fidelity)
 
 

@@ -85,14 +85,14 @@ def test_steps_that_are_none_for_a_log_are_left_out() -> None:
 
 
 def test_a_small_log_is_read_whole_and_a_large_one_in_part() -> None:
-    assert Schedule.auto(80_000, 50).low == Fidelity(epochs=10)
-    assert Schedule.auto(1_000_000, 10).low == Fidelity(rows=100_000, vocabulary=10_000)
-    large = Schedule.auto(40_000_000, 10)
+    assert Schedule.auto(80_000) == Schedule()
+    assert Schedule.auto(1_000_000).low == Fidelity(rows=100_000, vocabulary=10_000)
+    large = Schedule.auto(40_000_000)
     assert large.steps == (Fidelity(rows=4_000_000, vocabulary=100_000),)
     assert large.survivors == (10,)
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(None, (3, 3)), (3600, (3, 3)), (300, (3, 2)), (60, (2, 1))])
 def test_little_time_means_fewer_trainings_at_the_end(limit: float | None, expected: tuple[int, int]) -> None:
-    schedule = Schedule.auto(80_000, 50, limit)
+    schedule = Schedule.auto(80_000, limit)
     assert (schedule.finalists, schedule.seeds) == expected

@@ -203,6 +203,26 @@ def test_files_of_finals_are_kept_before_those_of_cheap_trials(tmp_path: Path) -
         assert sorted(int(path.name) for path in (tmp_path / "trials").iterdir()) == sorted(ranked)
 
 
+@pytest.mark.parametrize("low", [Fidelity(rows=100), Fidelity()])
+def test_the_winner_by_its_mean_has_its_file_though_its_first_seed_was_second(tmp_path: Path, low: Fidelity) -> None:
+    scores = {(1, 0): 0.9, (2, 0): 0.8, (1, 1): 0.5, (2, 1): 0.75}
+    with Run(tmp_path) as run:
+
+        def evaluate(job: Job) -> dict[str, Any]:
+            run.trial_directory(job.number).mkdir(parents=True)
+            started = next(event for event in run.events("started") if event["number"] == job.number)
+            first = {event["number"]: event["seed"] for event in run.events("started")}[
+                started.get("parent", job.number)
+            ]
+            key = (started.get("parent", job.number), int(job.seed != first))
+            return {"metrics": {"score": scores.get(key, 0.5)}}
+
+        run_search(run, evaluate=evaluate, keep=1, max_trials=3, schedule=Schedule(low, finalists=2, seeds=2))
+        assert run.best is not None
+        assert run.best["mean_score"] == pytest.approx(0.775)
+        assert [path.name for path in (tmp_path / "trials").iterdir()] == [f"{run.best['number']:04d}"]
+
+
 def test_progress_hears_of_the_parts_of_a_schedule(tmp_path: Path) -> None:
     heard: list[dict[str, Any]] = []
     with Run(tmp_path) as run:
@@ -258,6 +278,20 @@ def test_all_ends_within_the_limit_and_something_was_trained_in_full(limited: Li
     assert took <= limit * 1.05
     assert run.best is not None
     assert run.best["fidelity"] == {}
+
+
+def test_a_search_that_begins_late_trains_something_all_the_same(
+    limited: Limited, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explore = runner.explore
+
+    def slowly(*arguments: Any) -> None:
+        explore(*arguments)
+        runner.time.now += 9.0  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(runner, "explore", slowly)
+    _, run, _ = limited(15.0)
+    assert run.best is not None
 
 
 def test_little_time_means_fewer_finalists_and_seeds_and_much_time_all_of_them(limited: Limited) -> None:

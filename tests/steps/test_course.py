@@ -14,7 +14,7 @@ def test_a_configuration_speaks_of_a_schedule() -> None:
     schedule = Schedule(Fidelity(rows=100), finalists=2)
     assert get_schedule(None, FULL, None) is None
     assert get_schedule(schedule.to_dict(), FULL, None) == schedule
-    assert get_schedule("auto", FULL, 60.0) == Schedule.auto(3_000_000, 20, 60.0)
+    assert get_schedule("auto", FULL, 60.0) == Schedule.auto(3_000_000, 60.0)
 
 
 @pytest.mark.parametrize(
