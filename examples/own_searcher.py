@@ -28,7 +28,5 @@ class HillClimb(kt.Oracle):
 
 
 rec = ar.CTRRecommender(space="deepfm")
-rec.search(
-    click_log(rows=20_000), target="click", searcher=HillClimb(seed=1), max_trials=4, epochs=2, baselines=False
-)
+rec.search(click_log(rows=20_000), target="click", searcher=HillClimb(seed=1), max_trials=4, epochs=2, baselines=False)
 print(rec.leaderboard().select("rank", "trial", "val_auc", "values"))
