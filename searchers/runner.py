@@ -30,7 +30,8 @@ _FIRST_SHARE, _SHARE = 2 / 3, 1 / 3  # of the time left, for a trial before and 
 _PATIENCE = 1.5  # a trial gets so many times the usual time in any case
 _GRACE = 5.0  # seconds behind the end of its share, after which a trial is ended by force
 _REFUSED = 10  # so many trials over a budget do not count, for each that counts
-_LATE = 0.04  # of the time limit, by which the search may be late for the sake of a trial's grace
+_LATE = 0.03  # of the time limit, by which the search may be late for the sake of a trial's grace
+_LEAST_LATE = 0.3  # seconds, the same at least
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -94,7 +95,8 @@ def search(
         evaluate: Trains a job and returns a dict with `metrics` (the objective among them) and, where it has them,
             `history`, `best_epoch`, `epochs`, `parameters`, `cut` (True if the deadline cut it). What it raises
             becomes a failed row of the leaderboard. It may have the attributes `full`, a `Fidelity` of what there is at
-            full fidelity, and `trusted`, True if it always comes back: the first trial may then use all of the time.
+            full fidelity, and `trusted`, True if it always comes back: the first trial may then use all of the time,
+            and `interruptible`, False if no trial may be ended by force.
         max_trials: Number of trials in all, those of earlier calls included; None takes the oracle's. Trainings of a
             schedule behind the search part come on top, and so do trials that fail by an error with `costs`, which says
             what a model costs that is over a budget.
@@ -143,6 +145,7 @@ class _Search:
         self.asked = ReplayedOracle(self.oracle)
         self.order: dict[int, int] = {}  # number of a trial -> its place among those that the oracle knows
         self.trusted = bool(getattr(self.evaluate, "trusted", False))
+        self.interruptible = bool(getattr(self.evaluate, "interruptible", True))
         self.begin = time.monotonic()
         self.low: dict[str, int] = {}
         self.raising: Raising | None = None
@@ -331,7 +334,7 @@ class _Search:
 
     def _outcome(self, job: Job) -> dict[str, Any]:
         try:
-            with alarm(None if job.deadline is None or self.trusted else job.deadline + self._grace(job.deadline)):
+            with alarm(self._end_by_force(job.deadline)):
                 result = dict(self.evaluate(job))
             return {"status": "completed", "score": self._score(result), **result}
         except (Exception, Overrun) as error:
@@ -406,21 +409,30 @@ class _Search:
         share = (end - now) * (_FIRST_SHARE if usual is None else _SHARE)
         return min(end, now + max(share, _PATIENCE * (usual or 0.0)))
 
-    def _grace(self, deadline: float) -> float:
-        """Returns the seconds behind its deadline that a trial may take; little at the end, once there is a result."""
-        if self.deadline is None or self._usual() is None:
-            return _GRACE
-        late = max(_LATE * (self.deadline - self.begin), 1.0)
-        return min(_GRACE, max(self.deadline + late - deadline, 1.0))
+    def _end_by_force(self, deadline: float | None) -> float | None:
+        """Returns the time at which a trial is ended that has not come back by its deadline.
+
+        One that is trusted to come back is let go on to the end of the time limit, and beyond it without a result.
+        """
+        if deadline is None or self.deadline is None or not self.interruptible:
+            return None
+        late = max(_LATE * (self.deadline - self.begin), _LEAST_LATE)
+        if self._usual() is None:
+            return None if self.trusted else deadline + _GRACE
+        if self.trusted:
+            return self.deadline + late
+        return deadline + min(_GRACE, max(self.deadline + late - deadline, _LEAST_LATE))
 
     def _check_hopeless(self) -> None:
         rows = self.run.trials()
         if any(row["status"] == "completed" for row in rows):
             return
-        trained = [row for row in rows if not row.get("refused")]
+        refused = [row for row in rows if row.get("refused")]
+        # Those that ran over their share do not count: the time limit ends them all.
+        trained = [row for row in rows if not row.get("refused") and _cause(row) != _OVERRUN]
         if len(trained) >= _HOPELESS and len({_cause(row) for row in trained}) == 1:
             raise SearchAborted(f"the first {len(trained)} trials all failed: {_cause(trained[0])}")
-        if len(rows) - len(trained) >= _UNAFFORDABLE:
+        if len(refused) >= _UNAFFORDABLE:
             raise SearchAborted(f"the first {len(rows)} models all cost more than they may: {_cause(rows[-1])}")
 
     def check_any_completed(self) -> None:

@@ -85,6 +85,9 @@ class TrialTrainer:
     # The parts of the last fidelity with fewer rows: a search goes from one to the next and not back.
     _limited: dict[int | None, tuple[Part, Part]] = field(default_factory=dict)
     _failed: bool = False
+    # When the last training ended, and the most seconds that saving and clearing took behind one.
+    _trained: float = 0.0
+    _tail: float = 0.0
 
     def __post_init__(self) -> None:
         self._originals = copy_callbacks(self.callbacks)
@@ -101,7 +104,12 @@ class TrialTrainer:
     @property
     def trusted(self) -> bool:
         """Whether a job always comes back about its deadline: no code of a user's runs, or none may be interrupted."""
-        return self.workers.count > 1 or (type(self.space) in SPACES.values() and not self.callbacks)
+        return not self.interruptible or (type(self.space) in SPACES.values() and not self.callbacks)
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether a job may be ended by force: of several workers, the others would wait for ever."""
+        return self.workers.count == 1
 
     def declare(self, hp: Any) -> None:
         """Declares the hyperparameters of the recipe and of the space; the model is thrown away."""
@@ -136,6 +144,7 @@ class TrialTrainer:
             result = self._train(job)
         finally:
             clear()
+        self._tail = max(self._tail, time.monotonic() - self._trained)
         self._failed = False
         return result
 
@@ -184,10 +193,11 @@ class TrialTrainer:
             epochs=min(self.epochs, job.epochs or self.epochs),
             seed=job.seed,
             callbacks=[*copy_callbacks(self._originals), *self._progress(job)],
-            deadline=job.deadline,
+            deadline=None if job.deadline is None else job.deadline - self._tail,
             objective=self.objective,
         )
-        cut = job.deadline is not None and time.monotonic() >= job.deadline
+        self._trained = time.monotonic()
+        cut = job.deadline is not None and self._trained >= job.deadline - self._tail
         if result.failure is not None and self.emit is not None:
             self.emit({"event": "message", "text": f"trial {job.number} ended early: {result.failure}"})
         if self.workers.chief:

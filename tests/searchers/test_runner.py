@@ -303,6 +303,51 @@ def test_a_trial_that_always_comes_back_may_use_all_of_the_time_first(tmp_path: 
     assert seen[1] < deadline - 30
 
 
+def test_a_trusted_trial_is_ended_at_the_time_limit_only_once_there_is_a_result(tmp_path: Path) -> None:
+    class Slow:
+        trusted = True
+
+        def __call__(self, job: Job) -> Any:
+            if job.number:
+                time.sleep(60)
+            return planted_trial(job)
+
+    begin = time.monotonic()
+    with Run(tmp_path) as run:
+        assert run_search(run, evaluate=Slow(), deadline=begin + 2) == "time_limit"
+        assert [row["status"] for row in run.trials()] == ["completed", "failed"]
+    assert 2 < time.monotonic() - begin < 2.8
+
+
+def test_trials_that_may_not_be_interrupted_have_no_alarm(tmp_path: Path) -> None:
+    alarms: list[float] = []
+
+    class Together:
+        trusted, interruptible = True, False
+
+        def __call__(self, job: Job) -> Any:
+            alarms.append(signal.getitimer(signal.ITIMER_REAL)[0])
+            return planted_trial(job)
+
+    with Run(tmp_path) as run:
+        run_search(run, evaluate=Together(), deadline=time.monotonic() + 60, max_trials=3)
+    assert alarms == [0.0, 0.0, 0.0]
+
+
+def test_ten_trials_that_hang_do_not_end_a_search_that_has_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_GRACE", 0.01)
+
+    def evaluate(job: Job) -> Any:
+        if job.number < 11:
+            raise runner.Overrun
+        return planted_trial(job)
+
+    with Run(tmp_path) as run:
+        assert run_search(run, evaluate=evaluate, deadline=time.monotonic() + 60, max_trials=12) == "max_trials"
+
+
 def test_no_trial_is_ended_without_a_time_limit(tmp_path: Path) -> None:
     deadlines: list[Any] = []
 
