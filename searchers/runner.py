@@ -30,8 +30,8 @@ _FIRST_SHARE, _SHARE = 2 / 3, 1 / 3  # of the time left, for a trial before and 
 _PATIENCE = 1.5  # a trial gets so many times the usual time in any case
 _GRACE = 5.0  # seconds behind the end of its share, after which a trial is ended by force
 _REFUSED = 10  # so many trials over a budget do not count, for each that counts
-_LATE = 0.03  # of the time limit, by which the search may be late for the sake of a trial's grace
-_LEAST_LATE = 0.3  # seconds, the same at least
+_LATE = 0.01  # of the time limit, by which the search may be late for the sake of a trial's grace
+_LEAST_LATE = 0.1  # seconds, the same at least
 
 Emit = Callable[[dict[str, Any]], None]
 
