@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 _AGAIN = 5.0  # seconds until the exception is raised once more, where somebody caught it
+_SOON = 0.01  # seconds until it is, where Python dropped it
 
 
 class Overrun(BaseException):
@@ -33,16 +36,33 @@ def alarm(at: float | None) -> Iterator[None]:
         yield
         return
 
+    old, hook = signal.getsignal(signal.SIGALRM), sys.unraisablehook
+    begin = time.monotonic()
+
     def ring(number: int, frame: object) -> None:
         raise Overrun
 
-    old = signal.signal(signal.SIGALRM, ring)
-    begin = time.monotonic()
+    def lost(unraisable: Any) -> None:
+        """Rings once more where Python drops exceptions: in a `__del__`, or as a weak reference dies."""
+        if unraisable.exc_type is Overrun:
+            signal.setitimer(signal.ITIMER_REAL, _SOON, _AGAIN)
+        else:
+            hook(unraisable)
+
+    def disarm() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = hook
+        signal.signal(signal.SIGALRM, old if old is not None else signal.SIG_DFL)
+
+    sys.unraisablehook = lost
+    signal.signal(signal.SIGALRM, ring)
     before, again = signal.setitimer(signal.ITIMER_REAL, max(at - begin, 1e-3), _AGAIN)
     try:
-        yield
+        try:
+            yield
+        finally:
+            disarm()
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old if old is not None else signal.SIG_DFL)
+        disarm()  # the signal may have come as the first call began
         if before:  # somebody else's timer goes on
             signal.setitimer(signal.ITIMER_REAL, max(before - (time.monotonic() - begin), 1e-3), again)

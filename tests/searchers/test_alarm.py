@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 
@@ -23,6 +24,36 @@ def test_a_loop_without_end_is_ended_though_it_catches_every_exception() -> None
     with pytest.raises(Overrun), alarm(begin + 0.05):
         loop()
     assert time.monotonic() - begin < 2
+
+
+def test_an_exception_that_python_drops_is_raised_once_more() -> None:
+    class Slow:
+        def __del__(self) -> None:
+            time.sleep(0.2)  # the signal comes here, where no exception gets out
+
+    def drop() -> None:
+        Slow()
+        time.sleep(2)
+
+    begin = time.monotonic()
+    with pytest.raises(Overrun), alarm(begin + 0.05):
+        drop()
+    assert time.monotonic() - begin < 1
+
+
+def test_other_exceptions_that_python_drops_are_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[type] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_type))
+
+    class Broken:
+        def __del__(self) -> None:
+            raise ValueError
+
+    with alarm(time.monotonic() + 60):
+        hook = sys.unraisablehook
+        Broken()
+    assert told == [ValueError]
+    assert sys.unraisablehook is not hook
 
 
 def test_behind_the_block_nothing_rings_and_the_old_handler_is_back() -> None:
