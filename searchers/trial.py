@@ -22,6 +22,7 @@ from autorec.run import Run
 from autorec.searchers.budgets import Budgets, model_size
 from autorec.searchers.fidelity import Fidelity
 from autorec.searchers.limits import limited
+from autorec.searchers.outputs import outputs_of, write_outputs
 from autorec.searchers.pareto import COSTS
 from autorec.searchers.runner import Job
 from autorec.spaces.limits import using_limits
@@ -60,6 +61,7 @@ class TrialTrainer:
         seed: Seed of the rows that jobs of fewer rows read, the same ones for all.
         newest: Name of the time feature by which such jobs read the newest training rows instead, or None.
         budgets: What a model may cost, and the further objectives. What is over a limit fails before any training.
+        outputs: Whether trials at full fidelity leave their outputs for the validation rows beside the model.
 
     Raises:
         ConfigError: If a callback cannot be copied, or a further objective is not measured on these rows.
@@ -80,6 +82,7 @@ class TrialTrainer:
     seed: int = 0
     newest: str | None = None
     budgets: Budgets | None = None
+    outputs: bool = False
     # Made before any training, so that a callback that changes during a trial starts each one as it was given.
     _originals: list[Any] = field(default_factory=list)
     # The parts of the last fidelity with fewer rows: a search goes from one to the next and not back.
@@ -203,6 +206,8 @@ class TrialTrainer:
         if self.workers.chief:
             with new_folder(self.run.trial_directory(job.number)) as folder:
                 without_optimizer(model).save(folder / MODEL)
+                if self.outputs and validation is self.validation:
+                    write_outputs(folder, outputs_of(model, validation, self.layout))
         return {
             "metrics": result.metrics,
             "history": result.history,
