@@ -73,7 +73,7 @@ class TreeColumns:
         folder: Where the parts are.
         description: Of each part's files; gets the new ones.
         seed: Seed of the shares and of LightGBM.
-        deadline: `time.monotonic()` at which the forests have to be grown, or None.
+        deadline: `time.monotonic()` at which the forests have to be grown and the columns written, or None.
         say: Called with a text for the user.
     """
 
@@ -95,12 +95,15 @@ class TreeColumns:
             self.say(f"no trees: they need {SHARES * _LEAST} labelled rows of each target")
             return
         try:
-            self.encoder.forest = self._grow(part, inputs, shares)
+            forest = self._grow(part, inputs, shares)
+            moments = self._write("train", forest, shares)
+            self._write("validation", forest, None)
         except _TimeIsUp:
+            self._withdraw()
             self.say("no trees: there is no time for them")
             return
-        self._write("train", shares)
-        self._write("validation", None)
+        self.encoder.forest = forest
+        self._describe(moments, forest)
 
     def _part(self, name: str) -> Part:
         return open_part(self.folder / name, self.description[name])
@@ -163,24 +166,33 @@ class TreeColumns:
         if self.deadline is not None and time.monotonic() >= self.deadline:
             raise _TimeIsUp
 
-    def _write(self, name: str, shares: np.ndarray | None) -> None:
-        """Writes the columns of a part; `shares` are those of the training rows."""
-        part, forest = self._part(name), self.encoder.forest
-        if forest is None:
-            return
+    def _write(self, name: str, forest: Forest, shares: np.ndarray | None) -> np.ndarray:
+        """Writes the columns of a part; `shares` are those of the training rows.
+
+        Returns:
+            (2, targets), the means of the margins and of their squares.
+        """
+        part = self._part(name)
         targets = len(self.encoder.layout.targets)
         margins = new_column_file(self.folder, self.description, name, "margins", "<f4", targets)
         leaves = new_column_file(self.folder, self.description, name, "leaves", "<i4", len(forest.fields))
         sums = np.zeros((2, targets))
         for start in range(0, part.rows, BLOCK):
+            self._check_time()
             rows = slice(start, min(start + BLOCK, part.rows))
             found = forest.leaves(part.take(rows, forest.groups))
             of = None if shares is None else shares[rows]
             margins[rows] = forest.margins(found, of)
             leaves[rows] = forest.local_ids(found, of)
             sums += [margins[rows].sum(0, dtype=np.float64), np.square(margins[rows], dtype=np.float64).sum(0)]
-        if name == "train":
-            self._describe(sums / part.rows, forest)
+        return sums / part.rows
+
+    def _withdraw(self) -> None:
+        """Takes back the files of columns that are not whole."""
+        for name, part in self.description.items():
+            for group in ("margins", "leaves"):
+                if part["files"].pop(group, None) is not None:
+                    (self.folder / name / f"{group}.bin").unlink()
 
     def _describe(self, moments: np.ndarray, forest: Forest) -> None:
         std = np.sqrt(np.maximum(moments[1] - moments[0] ** 2, 0.0))

@@ -236,6 +236,21 @@ def test_trees_that_are_not_grown_in_time_leave_no_file(tmp_path: Path, monkeypa
     assert events[-1]["text"] == "no trees: there is no time for them"
 
 
+def test_columns_that_are_not_written_in_time_are_withdrawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[dict[str, Any]] = []
+
+    def late(self: trees.TreeColumns) -> None:
+        if (self.folder / "validation" / "leaves.bin").exists():
+            raise trees._TimeIsUp
+
+    monkeypatch.setattr(trees.TreeColumns, "_check_time", late)
+    cache = encoded(log(), tmp_path, progress=events.append)
+    assert cache.encoder.forest is None
+    assert {"margins", "leaves"}.isdisjoint(cache.layout.groups)
+    assert not [*cache.directory.rglob("margins*"), *cache.directory.rglob("leaves*")]
+    assert events[-1]["text"] == "no trees: there is no time for them"
+
+
 def test_a_deadline_that_is_past_grows_no_trees(tmp_path: Path) -> None:
     cache = encoded(log(), tmp_path, deadline=time.monotonic())
     assert {"margins", "leaves", "pairs"}.isdisjoint(cache.layout.groups)
