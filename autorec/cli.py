@@ -27,6 +27,8 @@ _SEARCH = (
     "max_latency",
     "objective",
     "warm_start",
+    "ensemble",
+    "keep",
 )
 _EXAMPLES = {
     "search": "autorec search clicks.parquet --target click --time-limit 10m --out runs/clicks",
@@ -34,6 +36,7 @@ _EXAMPLES = {
     "evaluate": "autorec evaluate runs/clicks test.parquet",
     "predict": "autorec predict runs/clicks test.parquet --out scores.parquet",
     "leaderboard": "autorec leaderboard runs/clicks",
+    "ensemble": "autorec ensemble runs/clicks --size 5",
     "export": "autorec export runs/clicks model/",
     "schema": "autorec schema clicks.parquet --target click --out schema.json",
     "demo": "autorec demo --out runs/demo",
@@ -78,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--out", required=True, help="CSV or Parquet file to write")
     board = _add(commands, "leaderboard", _leaderboard, "show a run's trials, best first")
     board.add_argument("directory", help="run directory")
+    _add_ensemble(commands)
     export = _add(commands, "export", _export, "write a folder with model, encoder, SavedModel and card")
     export.add_argument("directory", help="run directory")
     export.add_argument("folder", help="folder to write")
@@ -139,7 +143,7 @@ def _add_search(commands: Any) -> None:
     _add_training(command)
     command.add_argument("--config", help="a run's config.json: repeat that search (with --out in a new directory)")
     command.add_argument("--effort", help="fast (a good model soon) or best (the best within the time)")
-    command.add_argument("--searcher", help="evolution (the default), random, bayesian, hyperband or greedy")
+    command.add_argument("--searcher", help="evolution (the default), random, bayesian, hyperband, greedy or ensemble")
     command.add_argument("--max-trials", type=int, help="trials in all (default: 20, or no limit with --time-limit)")
     command.add_argument("--time-limit", help="such as 90s, 10m, 1h30m")
     command.add_argument(
@@ -154,7 +158,21 @@ def _add_search(commands: Any) -> None:
         "val_auc,latency",
     )
     command.add_argument("--warm-start", metavar="RUN", help="run directory whose best architectures are tried first")
+    command.add_argument(
+        "--ensemble", action="store_true", default=None, help="end in an ensemble of the best trials, if it is better"
+    )
+    command.add_argument("--keep", type=int, help="best trials whose files are kept (default: 5, or by --effort)")
     command.set_defaults(default=command.get_default)
+
+
+def _add_ensemble(commands: Any) -> None:
+    command = _add(commands, "ensemble", _ensemble, "make the best trials of a run one model, which then is its model")
+    command.add_argument("directory", help="run directory")
+    command.add_argument("--size", type=int, help="most members (default: the rule decides)")
+    command.add_argument(
+        "--pruning", default="pie", help="pie, pap, prs, forward, auto, or none (default: %(default)s)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 
 
 def _add_fit(commands: Any) -> None:
@@ -281,6 +299,24 @@ def _show_leaderboard(frame: Any) -> None:
     from autorec.tables import show_table
 
     show_table(frame)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def _ensemble(options: argparse.Namespace) -> None:
+    import_quietly()
+    from autorec.steps.ensemble import make_ensemble
+
+    pruning = None if options.pruning == "none" else options.pruning
+    make_ensemble(
+        options.directory,
+        options.size,
+        pruning,
+        seed=options.seed,
+        say=_say,
+    )
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -44,12 +44,13 @@ class SearchConfig:
     statistics: str | None = "ordered"
     trees: bool = False
     refit: bool = False
+    ensemble: bool = False
     keep: int = 5
     baselines: bool = True
     options: dict[str, Any] = field(default_factory=dict)
 
     # A run can go on with another budget, but not as another experiment.
-    BUDGET: ClassVar = ("effort", "max_trials", "time_limit", "refit", "keep", "baselines")
+    BUDGET: ClassVar = ("effort", "max_trials", "time_limit", "refit", "ensemble", "keep", "baselines")
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:

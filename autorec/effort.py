@@ -6,17 +6,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from autorec.errors import unknown_name
+from autorec.searchers.ensemble import Ensemble
 from autorec.spaces.space import from_config
 
 #: What is done without any effort being named.
-DEFAULTS: dict[str, Any] = {"space": "auto", "searcher": "evolution", "trees": False, "refit": False}
+DEFAULTS: dict[str, Any] = {
+    "space": "auto",
+    "searcher": "evolution",
+    "trees": False,
+    "refit": False,
+    "ensemble": False,
+    "keep": 5,
+}
+#: The searcher that grows an ensemble, and the space of its members where none is given: depth is all that they need.
+GROWING, GROWN = "ensemble", "dnn"
 #: What each effort fills in where nothing is given: arguments of `search`, the space also as its configuration.
 #: `time_limit` and `max_trials` only where neither is given.
 EFFORTS: dict[str, dict[str, Any]] = {
     # A good model soon: the default of `auto`, which is a strong model, and a few steps from it.
     "fast": {"max_trials": 5, "time_limit": 120.0},
-    # As good as the time allows: all of the space at low fidelity, and the best few over several seeds.
-    "best": {"space": "dag", "fidelity": "auto", "trees": True, "time_limit": 600.0},
+    # As good as the time allows: all of the space at low fidelity, the best few over several seeds, and an ensemble of
+    # those that are left if it is better than the best one. More files are kept than elsewhere, for it to choose from.
+    "best": {"space": "dag", "fidelity": "auto", "trees": True, "time_limit": 600.0, "ensemble": True, "keep": 15},
 }
 
 
@@ -39,6 +50,8 @@ def fill(effort: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     chosen = dict(DEFAULTS | EFFORTS.get(effort or "", {}))
     if given.get("max_trials") is not None or given.get("time_limit") is not None:
         chosen |= {"max_trials": None, "time_limit": None}
+    if given.get("searcher") == GROWING or isinstance(given.get("searcher"), Ensemble):
+        chosen["space"] = GROWN
     if isinstance(chosen["space"], Mapping):
         chosen["space"] = from_config(chosen["space"])
     return {**chosen, **{name: value if value is not None else chosen.get(name) for name, value in given.items()}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from autorec.errors import AutoRecError
 from autorec.identity import check_foreign, has_begun, identify
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets
+from autorec.searchers.ensemble import Ensemble
 from autorec.searchers.oracles import get_oracle
 from autorec.searchers.runner import search
 from autorec.searchers.trial import TrialTrainer, copy_callbacks
@@ -32,6 +34,8 @@ from autorec.steps.clock import Clock
 from autorec.steps.columns import check_sources, get_schema
 from autorec.steps.course import get_schedule, in_words
 from autorec.steps.encoding import check_encoded, encoded
+from autorec.steps.ensemble import EnsembleMaker, good_trials
+from autorec.steps.growth import Growth
 from autorec.steps.refit import refit
 from autorec.steps.simple_models import train_baselines
 from autorec.tensorflow_log import traced_often
@@ -41,6 +45,7 @@ from autorec.training.workers import Workers, get_workers
 from autorec.transfer import get_warm_start
 
 OBJECTIVES = {"ctr": "val_auc", "rating": "val_rmse"}
+MOST_MEMBERS = 8  # of an ensemble that nobody asked for by name
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -69,6 +74,7 @@ class Experiment:
     emit: Emit
     clock: Clock
     workers: Workers = field(init=False)
+    growth: Growth | None = field(init=False, default=None)
 
     def prepare(
         self, data: Any, y: Any, *, schema: Schema | str | Path | None, validation: Any, arguments: Mapping[str, Any]
@@ -114,7 +120,7 @@ class Experiment:
             self._say(describe(self.schema))
 
     def search(self) -> None:
-        """Encodes the rows, trains baselines and trials, and refits the winner if that is asked for.
+        """Encodes the rows, trains baselines and trials, then refits the winner or makes an ensemble if asked to.
 
         Raises:
             SearchAborted: If no trial can be trained.
@@ -150,6 +156,8 @@ class Experiment:
             reason = self._trials()
             if self.config.refit:
                 refit(self.run, self.trainer, clock=self.clock, say=self._say)
+            elif self._ends_in_ensemble:
+                self._make_ensemble()
         finally:
             self.trainer.release()
         self._finish(reason)
@@ -224,6 +232,9 @@ class Experiment:
         text = f"{words[reason]}: {len(self.run.trials())} trials in {self.clock.past:.0f} s"
         if best is not None:
             text += f"; best {self.objective.name} {best['score']:.5f} (trial {best['number']})"
+        made = self.run.ensemble
+        if made is not None:
+            text += f"; {made['name']} {made['score']:.5f}"
         self.emit({"event": "done", "text": text})
 
     # Trials
@@ -246,6 +257,7 @@ class Experiment:
             seed=self.config.seed,
             newest=self.schema.time if self.config.split == "time" else None,
             budgets=self._budgets(),
+            outputs=self._ends_in_ensemble,
         )
 
     def _budgets(self) -> Budgets | None:
@@ -274,6 +286,8 @@ class Experiment:
 
     def _trials(self) -> str:
         self._tell_equal_models()
+        self.run.keep_seeds = self.config.ensemble
+        self.growth = self._growth()
         schedule = get_schedule(self.config.fidelity, self.trainer.full, self.config.time_limit)
         if schedule is not None:
             self._say(in_words(schedule.settled(self.trainer.full)))
@@ -283,12 +297,57 @@ class Experiment:
             space_build=self.trainer.declare,
             evaluate=self.trainer,
             max_trials=self.config.max_trials,
-            deadline=self.clock.keeping("refit") if self.config.refit else self.clock.deadline,
+            deadline=self._trials_end(),
             seed=self.config.seed,
-            keep=self.config.keep,
+            keep=self.config.keep if self.growth is None else sys.maxsize,  # any may be a member
             emit=self.emit,
             schedule=schedule,
         )
+
+    def _trials_end(self) -> float | None:
+        """Returns the time at which trials have to end."""
+        if self.config.refit:
+            return self.clock.keeping("refit")
+        return self.clock.keeping("ensemble") if self._ends_in_ensemble else self.clock.deadline
+
+    # Ensembles
+
+    @property
+    def _ends_in_ensemble(self) -> bool:
+        """Whether an ensemble takes the place of the best trial, if it is better or the searcher grew it."""
+        return not self.config.refit and (self.config.ensemble or isinstance(self.oracle, Ensemble))
+
+    def _maker(self) -> EnsembleMaker:
+        return EnsembleMaker(
+            self.run,
+            self.cache.validation,
+            self.cache.layout,
+            self._say,
+            seed=self.config.seed,
+            budgets=self._budgets(),
+            deadline=self.clock.deadline,
+        )
+
+    def _growth(self) -> Growth | None:
+        """Returns what grows the ensemble of an oracle that asks for it."""
+        if not isinstance(self.oracle, Ensemble):
+            return None
+        growth = Growth(self._maker(), self.oracle, self.config.seed)
+        self.oracle.judge = growth
+        return growth
+
+    def _make_ensemble(self) -> None:
+        """Makes the ensemble, if it is not there; the best trial's model stays where that goes wrong."""
+        try:
+            if self.run.ensemble is None and self.growth is not None:
+                self.growth.finish()
+            elif self.run.ensemble is None:
+                rows = good_trials(self.run)
+                self._maker().make(rows, "auto", MOST_MEMBERS, if_better=True)
+        except Exception as error:
+            self._say(f"no ensemble, the best trial's model stays: {type(error).__name__}: {error}")
+        if self.growth is not None:
+            self.run.retain(self.config.keep, self.growth.members)
 
 
 def _place(source: Source) -> str:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from autorec.arguments import emitter
 from autorec.data.schema import Schema
 from autorec.export.folder import export
 from autorec.export.predictor import Predictor
 from autorec.leaderboard import leaderboard
 from autorec.loading import load_run
+from autorec.run import Run
 from autorec.spaces.fixed import FixedSpace
+from autorec.steps.ensemble import make_ensemble
 from autorec.training.options import TrainOptions
 from autorec.transfer import best_options, best_space
 
@@ -28,7 +32,7 @@ class Learned(BaseEstimator):
 
     @property
     def predictor_(self) -> Predictor:
-        """The best model with its encoder; the refitted one after `refit=True`."""
+        """The model with its encoder: the ensemble, if one was made last, else the best trial, refitted if it was."""
         if getattr(self, "_predictor", None) is None:
             self._predictor = load_run(self.directory_)
         return self._predictor
@@ -47,14 +51,15 @@ class Learned(BaseEstimator):
         return self.predictor_.schema
 
     def leaderboard(self) -> Any:
-        """Returns a Polars frame with a row for each trial and baseline, the best first.
+        """Returns a Polars frame with a row for each trial, each baseline and the ensemble, the best first.
 
         Columns: rank, pareto (whether no other one beats it in all of several objectives), trial (its number) or the
-        baseline's name, kind, status, score, the validation metrics, fidelity where it is not full, best_epoch,
-        seconds, parameters, values (JSON), error (the cause of a failed one). Where trials were repeated also
+        name of a baseline or ensemble, kind, status, score, the validation metrics, fidelity where it is not full,
+        best_epoch, seconds, parameters, values (JSON; of an ensemble its members' weights), error (the cause of a
+        failed one). Where trials were repeated also
         mean_score, seeds and parent (the trial whose values it has), where they are known also operations,
         dense_parameters, model_size, latency (milliseconds) and ranker (rank correlation of the learned ranker). Only
-        trials at one fidelity are ranked among each other; baselines stand beside them unranked.
+        trials at one fidelity are ranked among each other; baselines and the ensemble stand beside them unranked.
         """
         return leaderboard(self.directory_)
 
@@ -89,12 +94,70 @@ class Learned(BaseEstimator):
         return self.predictor_.evaluate(data, y, weight=weight, user=user, group=group)
 
     def model(self, trial: int | None = None) -> Any:
-        """Returns the Keras model of a trial, by default the best: encoded rows in, a logit for each target out.
+        """Returns the Keras model of a trial, by default `predictor_`'s: encoded rows in, a logit for each target out.
 
         Raises:
             ConfigError: If the trial's files are not kept.
         """
         return (self.predictor_ if trial is None else load_run(self.directory_, trial)).model
+
+    def ensemble(
+        self,
+        size: int | None = None,
+        pruning: str | None = "pie",
+        *,
+        trials: Sequence[Any] | None = None,
+        alpha: float = 0.5,
+        start: str = "best",
+        seed: int = 0,
+        progress: bool | Callable[[dict[str, Any]], None] = True,
+    ) -> Self:
+        """Makes the best trials one model, the weighted mean of some of them, which `predict` and `export` then use.
+
+        Members and weights are chosen on the validation rows alone. Trials take part that were trained at the best
+        fidelity and whose files are kept (`keep=` of `search`). A search that goes on behind it ends its reign.
+
+        Args:
+            size: Most members (1 or more); None leaves it to the rule: as long as the validation loss does not rise.
+            pruning: `"pie"` (by information), `"pap"` (by accuracy), `"prs"` (by chance), `"forward"` (greedy
+                selection), `"auto"` (whichever of `pie`, `pap` and `forward` is best on rows it did not see), or None:
+                the `size` best ones as they are.
+            trials: Numbers of the trials that may be members, or paths of their folders; None takes all.
+            alpha: Share of diversity against accuracy in `pie`, in [0, 1].
+            start: The first member of `pie`: `"best"` or `"random"`.
+            seed: Seed of what is by chance.
+            progress: True says what came of it, False is silent, a function receives it as an event.
+
+        Returns:
+            The recommender itself; `ensemble_` tells members, weights and how different they are.
+
+        Raises:
+            NotFittedError: If nothing was searched yet.
+            ConfigError: If there are fewer good trials than `size`, a rule is not known, or a trial is of another run.
+
+        Example:
+            >>> rec.ensemble(size=5).export("model/")
+        """
+        say = emitter(progress)
+        make_ensemble(
+            self.directory_,
+            size,
+            pruning,
+            trials=trials,
+            alpha=alpha,
+            start=start,
+            seed=seed,
+            say=lambda text: say({"event": "message", "text": text}),
+        )
+        self.__dict__.pop("_predictor", None)  # of the model before
+        return self
+
+    @property
+    def ensemble_(self) -> dict[str, Any] | None:
+        """What the ensemble is that is the model now, or None: `members` (trial, weight, score, depth), `pruning`,
+        `diversity`, `mean_depth`, `loss` and `best_single_loss` on the validation rows, `metrics`, `parameters`.
+        """
+        return Run(self.directory_, read_only=True).ensemble
 
     def best_space(self, trial: int | None = None) -> FixedSpace:
         """Returns the architecture that was found as a space with everything fixed, to be trained elsewhere.
@@ -129,7 +192,7 @@ class Learned(BaseEstimator):
 
         Args:
             folder: A new or empty folder, or an earlier export, which is replaced.
-            trial: Number of the trial, by default the best.
+            trial: Number of the trial; by default the model is exported that `predict` asks, such as the ensemble.
 
         Raises:
             ConfigError: If the folder holds something else, or the trial's files are not kept.

@@ -12,6 +12,7 @@ from autorec.export.predictor import Predictor
 from autorec.run import Run
 
 MODEL = "model.keras"
+ENSEMBLE = "ensemble"  # folder of the model of several trials
 
 
 def load(path: str | Path) -> Predictor:
@@ -32,21 +33,20 @@ def load(path: str | Path) -> Predictor:
 
 
 def load_run(directory: str | Path, trial: int | None = None) -> Predictor:
-    """Returns the predictor of a trial of a run.
+    """Returns the predictor of a trial of a run, or of its ensemble.
 
     Args:
         directory: Run directory.
-        trial: Its number; None takes the best, refitted if it was.
+        trial: Number of the trial; None takes the run's model: the ensemble that was made last, else the best trial,
+            refitted if it was.
 
     Raises:
         ConfigError: If the trial is not there or its files are not kept.
+        DataError: If the ensemble's file is gone.
     """
-    import keras
-
-    import autorec.blocks
-    import autorec.training.registered  # noqa: F401  (registers what models hold)
-
     run = Run(directory, read_only=True)
+    if trial is None and run.ensemble is not None:
+        return _ensemble(run, run.ensemble)
     row = trained_trial(run, trial)
     folder = run.trial_directory(row["number"])
     refitted = trial is None and any(event["number"] == row["number"] for event in run.events("refit"))
@@ -54,9 +54,27 @@ def load_run(directory: str | Path, trial: int | None = None) -> Predictor:
     if not path.exists():
         kept = sorted(int(item.name) for item in (run.directory / "trials").glob("[0-9]*"))
         raise ConfigError("trial", f"one whose files are kept: {kept}", trial)
-    model = keras.saving.load_model(path, compile=False)
     cache = Cache.open(run.directory / "cache")
-    return Predictor(model, cache.encoder, _card(run, row, cache, refitted))
+    return Predictor(load_model(path), cache.encoder, _card(run, row, cache, refitted))
+
+
+def load_model(path: Path) -> Any:
+    """Returns the Keras model of a file, without optimizer and loss."""
+    import keras
+
+    import autorec.blocks
+    import autorec.training.registered  # noqa: F401  (registers what models hold)
+
+    return keras.saving.load_model(path, compile=False)
+
+
+def _ensemble(run: Run, row: dict[str, Any]) -> Predictor:
+    path = run.directory / ENSEMBLE / MODEL
+    if not path.exists():
+        raise DataError("the model of the run's ensemble is not there; make it again or name a trial", file=path)
+    cache = Cache.open(run.directory / "cache")
+    told = {name: row[name] for name in ("pruning", "members", "diversity")}
+    return Predictor(load_model(path), cache.encoder, {**_card(run, row, cache, False), "ensemble": told})
 
 
 def trained_trial(run: Run, trial: int | None = None) -> dict[str, Any]:

@@ -23,6 +23,18 @@ from autorec.steps.clock import Clock
 from autorec.training.options import TrainOptions
 from autorec.units import milliseconds, seconds, size
 
+# Arguments of `search` that make no sense where one model is trained.
+_NOT_IN_FIT = (
+    "searcher",
+    "effort",
+    "max_trials",
+    "fidelity",
+    "warm_start",
+    "max_model_size",
+    "max_latency",
+    "ensemble",
+)
+
 
 class Recommender(Learned):
     """What both recommenders share: search, fit, leaderboard, evaluate, predict, export.
@@ -76,7 +88,8 @@ class Recommender(Learned):
         statistics: str | None = "ordered",
         trees: bool | None = None,
         refit: bool | None = None,
-        keep: int = 5,
+        ensemble: bool | None = None,
+        keep: int | None = None,
         baselines: bool = True,
         options: TrainOptions | None = None,
         directory: str | Path | None = None,
@@ -98,8 +111,8 @@ class Recommender(Learned):
                 `data`.
             schema: A schema or the path of one; None infers it and says what it found.
             space: See the constructor; a value here wins.
-            searcher: `"evolution"` (the default), `"random"`, `"bayesian"`, `"hyperband"`, `"greedy"`, or a
-                `keras_tuner.Oracle`.
+            searcher: `"evolution"` (the default), `"random"`, `"bayesian"`, `"hyperband"`, `"greedy"`, `"ensemble"`
+                (grows one, which is the model), or a `keras_tuner.Oracle`.
             effort: For who does not want to choose: `"fast"` (a good model soon) or `"best"` (the best one within the
                 time). What is given beside it wins.
             max_trials: Number of trials of the search; None is an oracle's own, else no limit, and 20 if there is no
@@ -124,7 +137,9 @@ class Recommender(Learned):
             trees: Whether small gradient-boosted trees are grown, whose predictions and leaves models may read; by
                 default they are not.
             refit: Train the winner once more on all rows, for as many epochs as its best one; by default it is not.
-            keep: Number of best trials whose model files are kept.
+            ensemble: Whether to end in an ensemble of the best trials, pruned, which then is the model, if it
+                validates better than the best one; by default it does not. Left out beside `refit=True`.
+            keep: Number of best trials whose model files are kept (1 or more; default 5).
             baselines: Whether to train the simple baselines of the leaderboard.
             options: See the constructor; a value here wins.
             directory: See the constructor; a value here wins.
@@ -152,6 +167,8 @@ class Recommender(Learned):
                 "options": self.options if options is None else options,
                 "trees": trees,
                 "refit": refit,
+                "ensemble": ensemble,
+                "keep": checked.plain(keep),
             },
         )
         clock.limit = chosen["time_limit"]
@@ -191,7 +208,8 @@ class Recommender(Learned):
                     "statistics": statistics,
                     "trees": checked.flag("trees", chosen["trees"]),
                     "refit": checked.flag("refit", chosen["refit"]),
-                    "keep": checked.plain(keep),
+                    "ensemble": checked.flag("ensemble", chosen["ensemble"]),
+                    "keep": chosen["keep"],
                     "baselines": checked.flag("baselines", baselines),
                 },
             )
@@ -207,7 +225,7 @@ class Recommender(Learned):
         Example:
             >>> rec = CTRRecommender(space="dcnv2").fit(frame, target="click")
         """
-        for name in ("searcher", "effort", "max_trials", "fidelity", "warm_start", "max_model_size", "max_latency"):
+        for name in _NOT_IN_FIT:
             if name in arguments:
                 raise ConfigError(name, "left out of `fit`, which trains one model; see `search`", arguments[name])
         settings = {"baselines": False, "progress": False, **arguments}

@@ -33,11 +33,14 @@ class Run:
     Every line of the journal is on disk before `append` returns. A last line cut short by a kill is dropped when the
     run is opened again. Events named here: `search` (objective, direction, seed, searcher, space), `started` and
     `finished` (one each a trial; with `parent` one that repeats another's values), `finals` (numbers of the trials that
-    are trained over several seeds) and `baseline`; others are kept and ignored.
+    are trained over several seeds), `baseline` and `ensemble`; others are kept and ignored.
 
     Args:
         directory: Made if it is not there.
         read_only: Read without the lock, also while another process writes; nothing is changed on disk.
+
+    Attributes:
+        keep_seeds: Whether `retain` keeps all trainings of the best values, not only the best one. False at first.
 
     Raises:
         ConfigError: If another process holds the run, or it is not there and `read_only`.
@@ -54,6 +57,7 @@ class Run:
     def __init__(self, directory: str | Path, *, read_only: bool = False) -> None:
         self.directory = Path(directory)
         self.read_only = read_only
+        self.keep_seeds = False
         self._lock: IO[str] | None = None
         self._rows: list[dict[str, Any]] | None = None  # what `trials` returns, until the next event
         if read_only:
@@ -217,20 +221,26 @@ class Run:
         return list({event["name"]: _row("baseline", event) for event in self.events("baseline")}.values())
 
     @property
+    def ensemble(self) -> dict[str, Any] | None:
+        """The row of the ensemble that is the run's model, or None: the last one, if nothing was trained behind it."""
+        last = self.events("ensemble", "finished", "refit")[-1:]
+        return _row("ensemble", last[0]) if last and last[0]["event"] == "ensemble" else None
+
+    @property
     def direction(self) -> str:
         """`max` or `min`: which scores are better."""
         found = [event["direction"] for event in self.events("search") if "direction" in event]
         return found[-1] if found else "max"
 
     def leaderboard(self, direction: str | None = None) -> list[dict[str, Any]]:
-        """Returns the trials and baselines, best first.
+        """Returns the trials, the baselines and the ensemble, best first.
 
         Rows trained at full fidelity come first, with the baselines among them; rows of each smaller fidelity follow
-        as a group of their own, and failed rows with their cause come last. Within a group, values that were trained
-        over several seeds are one entry: they stand by their mean score, and the training with the best score of them
-        has the `rank` and stands first. Values that were in the finals stand before others, whose one score may be
-        luck. Only trials of the first group that has any have a `rank`. Rows are those of `trials` without history and
-        traceback.
+        as a group of their own, and failed rows with their cause come last. The ensemble that is the run's model stands
+        among the first like a baseline. Within a group, values that were trained over several seeds are one entry: they
+        stand by their mean score, and the training with the best score of them has the `rank` and stands first. Values
+        that were in the finals stand before others, whose one score may be luck. Only trials of the first group that
+        has any have a `rank`. Rows are those of `trials` without history and traceback.
 
         Args:
             direction: `max` or `min`; None takes the search's.
@@ -256,7 +266,8 @@ class Run:
 
     def _with_baselines(self, board: list[dict[str, Any]], sign: float) -> list[dict[str, Any]]:
         """Puts each baseline before the first ranked row of full fidelity that it is better than."""
-        done = [_short(row) for row in self.baselines() if row["status"] == "completed"]
+        made = [] if self.ensemble is None else [self.ensemble]
+        done = [_short(row) for row in (*self.baselines(), *made) if row["status"] == "completed"]
         for baseline in sorted(done, key=lambda row: sign * row["score"]):
             ranked = [place for place, row in enumerate(board) if row["rank"] is not None and not row["fidelity"]]
             worse = (place for place in ranked if sign * board[place]["mean_score"] > sign * baseline["score"])
@@ -283,17 +294,15 @@ class Run:
     def retain(self, keep: int, also: Iterable[int] = ()) -> None:
         """Removes the files of all trials but the `keep` best completed ones and those in `also`.
 
-        Of values that were trained over several seeds only the best training counts.
+        Of values that were trained over several seeds only the best training counts, unless `keep_seeds` is set.
         """
-        order, known = [], set()
+        entries: dict[tuple[int, str], list[int]] = {}
         for row in self.leaderboard():
-            if row["kind"] != "trial" or row["status"] != "completed":
-                continue
-            entry = (origin(row), json.dumps(row["fidelity"], sort_keys=True))
-            if entry not in known:
-                order.append(row["number"])
-                known.add(entry)
-        kept = {self.trial_directory(number).name for number in (*order[:keep], *also)}
+            if row["kind"] == "trial" and row["status"] == "completed":
+                entry = (origin(row), json.dumps(row["fidelity"], sort_keys=True))
+                entries.setdefault(entry, []).append(row["number"])
+        best = [numbers if self.keep_seeds else numbers[:1] for numbers in list(entries.values())[:keep]]
+        kept = {self.trial_directory(number).name for number in (*sum(best, []), *also)}
         for folder in (self.directory / "trials").glob("*"):
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)

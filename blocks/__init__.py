@@ -20,6 +20,7 @@ from autorec.blocks.numeric_transform import NumericTransform
 from autorec.blocks.pooling import Pooling
 from autorec.blocks.rating_head import RatingHead
 from autorec.blocks.self_attention import SelfAttention
+from autorec.blocks.weighted_mean import WeightedMean
 
 __all__ = [
     "AsFields",
@@ -38,4 +39,5 @@ __all__ = [
     "Pooling",
     "RatingHead",
     "SelfAttention",
+    "WeightedMean",
 ]

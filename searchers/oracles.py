@@ -12,10 +12,11 @@ import numpy as np
 
 from autorec.errors import ConfigError, unknown_name
 from autorec.searchers.bayesian import Bayesian
+from autorec.searchers.ensemble import Ensemble
 from autorec.searchers.evolution import Evolution
 from autorec.searchers.greedy import Greedy
 
-SEARCHERS = ("random", "bayesian", "hyperband", "greedy", "evolution")
+SEARCHERS = ("random", "bayesian", "hyperband", "greedy", "evolution", "ensemble")
 
 
 def get_oracle(
@@ -29,11 +30,11 @@ def get_oracle(
 ) -> kt.Oracle:
     """Returns the oracle of a search, which writes nothing to disk and never ends a search for failed trials.
 
-    The first trial of all but `hyperband` has the default values of the space.
+    The first trial of all but `hyperband` has the default values of the space; of `ensemble` at the least depth.
 
     Args:
-        searcher: `"random"`, `"bayesian"`, `"hyperband"`, `"greedy"`, `"evolution"`, or an oracle, which is copied: the
-            caller's stays as it was. An oracle with an objective of its own keeps it.
+        searcher: `"random"`, `"bayesian"`, `"hyperband"`, `"greedy"`, `"evolution"`, `"ensemble"`, or an oracle,
+            which is copied: the caller's stays as it was. An oracle with an objective of its own keeps it.
         objective: Metric, such as `"val_auc"`.
         max_trials: Number of trials in all; None is no limit, or the given oracle's own.
         seed: Seed of the proposals; a given oracle has its own.
@@ -60,10 +61,11 @@ def get_oracle(
         "bayesian": Bayesian,
         "greedy": Greedy,
         "evolution": Evolution,
+        "ensemble": Ensemble,
     }
     oracle = kinds[searcher](max_trials=None, **known)
     oracle.max_trials = max_trials
-    return _prepare(oracle, from_defaults=True)
+    return _prepare(oracle, from_defaults=searcher != "ensemble")
 
 
 def get_objective(objective: str | kt.Objective) -> kt.Objective:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ import autorec
 from autorec.cli import main
 from tests import fitted
 
-COMMANDS = ("search", "fit", "evaluate", "predict", "leaderboard", "export", "schema", "demo")
+COMMANDS = ("search", "fit", "evaluate", "predict", "leaderboard", "ensemble", "export", "schema", "demo")
 BUDGET = ["--target", "click", "--space", "lr", "--epochs", "1"]
 
 
@@ -146,6 +147,17 @@ def test_export_evaluate_and_predict_agree(folder: Path, tmp_path: Path, capsys:
     assert texts[0].startswith("auc          0.")
 
 
+def test_an_ensemble_becomes_the_model_of_a_run(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(folder / "run", tmp_path / "run")
+    assert main(["ensemble", str(tmp_path / "run"), "--size", "2", "--pruning", "none"]) == 0
+    assert "ensemble of 2 of 2 trials (unpruned)" in capsys.readouterr().out
+    assert main(["leaderboard", str(tmp_path / "run")]) == 0
+    assert "ensemble of 2" in capsys.readouterr().out
+    assert autorec.load(tmp_path / "run").card["trial"] is None
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_predict_writes_a_probability_for_each_row(folder: Path, tmp_path: Path, suffix: str) -> None:
     out = tmp_path / f"scores{suffix}"
@@ -187,6 +199,9 @@ def test_predict_writes_a_probability_for_each_row(folder: Path, tmp_path: Path,
         ("predict run test.csv --out none/p.csv", "`--out` must be a path in a folder that is there"),
         ("leaderboard none", "`directory` must be a run directory, got 'none'"),
         ("export run test.csv", "`folder` must be a new or empty folder, or an earlier export, got 'test.csv'."),
+        ("ensemble none", "`directory` must be a run directory, got 'none'"),
+        ("ensemble run --size 3", "`size` must be at most 2, the number of good trials, got 3."),
+        ("ensemble run --pruning pye", "Did you mean 'pie'"),
         ("export run x --trial 9", "`trial` must be the number of a trained trial: [0, 1], got 9."),
         ("schema train.csv --target clicks", "column 'clicks': missing target"),
     ],

@@ -7,16 +7,19 @@ import pytest
 
 from autorec.effort import EFFORTS, fill
 from autorec.errors import ConfigError
+from autorec.searchers.ensemble import Ensemble
 from autorec.searchers.oracles import SEARCHERS
 from autorec.spaces import Auto
 from autorec.spaces.space import as_space
 
-NOTHING = dict.fromkeys(("space", "searcher", "max_trials", "time_limit", "fidelity", "trees", "refit"))
+NAMES = ("space", "searcher", "max_trials", "time_limit", "fidelity", "trees", "refit", "ensemble", "keep")
+NOTHING = dict.fromkeys(NAMES)
 
 
 def test_without_an_effort_the_defaults_are_filled_in() -> None:
     found = fill(None, NOTHING)
-    assert found == {**NOTHING, "space": "auto", "searcher": "evolution", "trees": False, "refit": False}
+    expected = {"space": "auto", "searcher": "evolution", "trees": False, "refit": False, "ensemble": False, "keep": 5}
+    assert found == {**NOTHING, **expected}
 
 
 @pytest.mark.parametrize("effort", list(EFFORTS))
@@ -38,6 +41,8 @@ def test_what_is_given_wins(effort: str) -> None:
         "time_limit": 5.0,
         "fidelity": "full",
         "refit": False,
+        "ensemble": False,
+        "keep": 2,
     }
     assert fill(effort, given) == given
 
@@ -48,6 +53,18 @@ def test_an_effort_may_name_a_space_by_its_configuration(monkeypatch: pytest.Mon
     assert found["space"].arguments == {"dim": 4}
     assert found["epochs"] == 3
     assert fill("best", {**NOTHING, "space": "lr"})["space"] == "lr"
+
+
+def test_the_best_effort_ends_in_an_ensemble_and_keeps_trials_to_choose_from() -> None:
+    found = fill("best", NOTHING)
+    assert found["ensemble"]
+    assert found["keep"] > fill(None, NOTHING)["keep"]
+
+
+@pytest.mark.parametrize("searcher", ["ensemble", Ensemble(pruning="pap", seed=1)])
+def test_a_growing_search_has_a_space_of_depths_unless_one_is_given(searcher: object) -> None:
+    assert fill("best", {**NOTHING, "searcher": searcher})["space"] == "dnn"
+    assert fill(None, {**NOTHING, "searcher": searcher, "space": "auto"})["space"] == "auto"
 
 
 @pytest.mark.parametrize("budget", [{"max_trials": 3}, {"time_limit": 7.0}])

@@ -11,6 +11,7 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "examples"
 EXAMPLES = (
+    "ensemble",
     "evolution",
     "latency_budget",
     "million_ids",

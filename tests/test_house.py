@@ -18,7 +18,7 @@ FLOORS = [
     {"blocks", "run"},
     {"training"},
     {"spaces", "graph"},
-    {"compression", "calibration", "explain"},
+    {"compression", "calibration", "ensembles", "explain"},
     {"report", "export", "searchers"},
     {"progress", "tables", "leaderboard", "loading"},
     {

@@ -12,6 +12,7 @@ from autorec.spaces.dcn import DCN
 from autorec.spaces.dcnv2 import DCNv2
 from autorec.spaces.deepfm import DeepFM
 from autorec.spaces.dlrm import DLRM
+from autorec.spaces.dnn import DNN
 from autorec.spaces.embedding import IdFields
 from autorec.spaces.features import Features
 from autorec.spaces.fixed import FixedSpace
@@ -29,6 +30,7 @@ __all__ = [
     "DAG_BLOCKS",
     "DCN",
     "DLRM",
+    "DNN",
     "FM",
     "GMF",
     "INTERACTIONS",

@@ -19,6 +19,7 @@ from autorec.spaces.dcn import DCN
 from autorec.spaces.dcnv2 import DCNv2
 from autorec.spaces.deepfm import DeepFM
 from autorec.spaces.dlrm import DLRM
+from autorec.spaces.dnn import DNN
 from autorec.spaces.fixed import FixedSpace
 from autorec.spaces.fm import FM
 from autorec.spaces.gmf import GMF
@@ -28,7 +29,7 @@ from autorec.spaces.neumf import NeuMF
 from autorec.spaces.preset import Preset
 from autorec.spaces.wide_deep import WideDeep
 
-_KNOWN: tuple[type[Preset], ...] = (LR, FM, DeepFM, WideDeep, DCN, DCNv2, AutoInt, DLRM, MF, GMF, NeuMF)
+_KNOWN: tuple[type[Preset], ...] = (LR, FM, DeepFM, WideDeep, DCN, DCNv2, AutoInt, DLRM, DNN, MF, GMF, NeuMF)
 _PRESETS: tuple[type[Preset], ...] = (*_KNOWN, Auto, InteractionDAG)
 
 #: The spaces that are known by name.

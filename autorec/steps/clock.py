@@ -10,7 +10,10 @@ SHARES = {
     "encoding": 0.3,  # behind which no pair statistics and no trees are begun
     "baselines": 0.15,  # all of them together
     "refit": 0.3,  # kept for it while trials are trained
+    "ensemble": 0.08,  # likewise, at most `MOST`
 }
+#: Seconds that a step takes at most, whatever its share.
+MOST = {"ensemble": 30.0}
 
 
 @dataclass
@@ -51,4 +54,4 @@ class Clock:
     def keeping(self, step: str) -> float | None:
         """Returns when what begins now has to end, so that a later step keeps its share, or None."""
         deadline, left = self.deadline, self.left
-        return None if deadline is None or left is None else deadline - SHARES[step] * left
+        return None if deadline is None or left is None else deadline - min(SHARES[step] * left, MOST.get(step, left))

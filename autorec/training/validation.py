@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,17 @@ def validate(model: Any, part: Part, layout: Layout) -> dict[str, float]:
         part: Labelled rows.
         layout: Columns of the rows.
     """
-    outputs = predict(model, part)
+    return measure(predict(model, part), part, layout)
+
+
+def measure(outputs: Mapping[str, np.ndarray], part: Part, layout: Layout) -> dict[str, float]:
+    """Returns the metrics of raw outputs, as `validate` does of a model's.
+
+    Args:
+        outputs: (rows,) logits or values by target.
+        part: The labelled rows.
+        layout: Columns of the rows.
+    """
     single = len(layout.targets) == 1
     result: dict[str, float] = {}
     means: dict[str, list[float]] = {}

@@ -34,6 +34,7 @@ CASES: dict[str, tuple[Any, Any]] = {
     "Pooling": (blocks.Pooling("mean"), [FIELDS, IDS[:, [0, 1, 0]]]),
     "RatingHead": (blocks.RatingHead({"rating": (3.5, 1.1)}), VECTOR),
     "SelfAttention": (blocks.SelfAttention(4, heads=2, residual=False), FIELDS),
+    "WeightedMean": (blocks.WeightedMean([0.25, 0.75]), [VECTOR, VECTOR[::-1].copy()]),
 }
 CODE = """
 import sys, pathlib, keras, numpy as np, autorec.blocks

@@ -191,3 +191,24 @@ def test_files_of_the_best_trials_only_are_kept(tmp_path: Path) -> None:
             finish(run, number, score)
         run.retain(2, also=[0])
         assert sorted(path.name for path in (tmp_path / "trials").iterdir()) == ["0000", "0001", "0004"]
+
+
+def test_all_trainings_of_the_best_values_may_be_kept(tmp_path: Path) -> None:
+    with Run(tmp_path) as run:
+        for number, (score, parent) in enumerate(((0.5, None), (0.9, None), (0.8, 1))):
+            run.trial_directory(number).mkdir(parents=True)
+            finish(run, number, score, parent=parent)
+        run.keep_seeds = True
+        run.retain(1)
+        assert sorted(path.name for path in (tmp_path / "trials").iterdir()) == ["0001", "0002"]
+
+
+def test_an_ensemble_stands_by_its_score_without_a_rank(tmp_path: Path) -> None:
+    with Run(tmp_path) as run:
+        finish(run, 0, 0.5)
+        finish(run, 1, 0.9)
+        run.append({"event": "ensemble", "name": "ensemble of 2", "status": "completed", "score": 0.8})
+        rows = [(row["number"], row["name"], row["rank"]) for row in run.leaderboard()]
+        assert rows == [(1, None, 1), (None, "ensemble of 2", None), (0, None, 2)]
+        assert run.best is not None
+        assert run.best["number"] == 1

@@ -70,6 +70,12 @@ class TestEvolutionOfYoungAndGood(SearcherContract):
         return small_evolution("mix", seed)
 
 
+class TestEnsemble(SearcherContract):
+    @staticmethod
+    def make(seed: int) -> kt.Oracle:
+        return get_oracle("ensemble", objective=OBJECTIVE, seed=seed)
+
+
 class TestAGivenOracle(SearcherContract):
     trials = 6
 

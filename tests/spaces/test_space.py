@@ -29,7 +29,22 @@ class Own(kt.HyperModel):
 
 
 def test_every_name_of_the_presets_stands_for_a_space() -> None:
-    names = ["lr", "fm", "deepfm", "wide_deep", "dcn", "dcnv2", "autoint", "dlrm", "mf", "gmf", "neumf", "auto", "dag"]
+    names = [
+        "lr",
+        "fm",
+        "deepfm",
+        "wide_deep",
+        "dcn",
+        "dcnv2",
+        "autoint",
+        "dlrm",
+        "dnn",
+        "mf",
+        "gmf",
+        "neumf",
+        "auto",
+        "dag",
+    ]
     assert list(SPACES) == names
     assert all(isinstance(as_space(name), SPACES[name]) for name in names)
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from autorec.steps.clock import SHARES, Clock
+from autorec.steps.clock import MOST, SHARES, Clock
 
 
 def test_without_a_limit_no_step_has_to_end() -> None:
@@ -30,3 +30,8 @@ def test_no_time_is_left_behind_the_limit() -> None:
     clock = Clock(limit=1.0, begin=time.monotonic() - 5)
     assert clock.left == 0.0
     assert clock.past >= 5
+
+
+def test_of_much_time_an_ensemble_needs_no_whole_share() -> None:
+    clock = Clock(limit=10_000.0)
+    assert clock.keeping("ensemble") == pytest.approx(clock.begin + 10_000 - MOST["ensemble"], abs=0.1)

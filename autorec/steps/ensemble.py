@@ -1,0 +1,321 @@
+"""Ensembles of a run's trials: which trials there are, what they answer, and the model that comes of them."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autorec.data.cache import Cache, Part
+from autorec.data.layout import Layout
+from autorec.ensembles import join
+from autorec.errors import ConfigError
+from autorec.files import new_folder
+from autorec.loading import ENSEMBLE, MODEL, load_model
+from autorec.run import Run
+from autorec.searchers.budgets import Budgets, OverBudget, model_size
+from autorec.searchers.diversity import diversity
+from autorec.searchers.ensemble import depth_of
+from autorec.searchers.ensemble_selection import best_single, check_selection, cross_fitted, select
+from autorec.searchers.outputs import outputs_of, read_outputs, write_outputs
+from autorec.searchers.panel import Panel, Votes
+from autorec.searchers.pruning import ALPHA, Pruned
+from autorec.training.validation import measure
+
+#: Validation rows by which members are chosen, at most; a choice takes some seconds with so many.
+ROWS = 20_000
+_COST = 3.0  # to load, join and save a member takes so many times what it takes to load it
+
+Row = dict[str, Any]
+
+
+@dataclass
+class EnsembleMaker:
+    """Makes the ensemble of some trials of a run, and its model.
+
+    Args:
+        run: Open for writing; the model goes into its folder `ensemble`, an event `ensemble` into its journal.
+        part: Validation rows.
+        layout: Columns of the rows.
+        say: Receives in words what is done.
+        seed: Seed of the choice.
+        budgets: What the model may cost, or None.
+        deadline: `time.monotonic()` at which to end, or None.
+    """
+
+    run: Run
+    part: Part
+    layout: Layout
+    say: Callable[[str], None]
+    seed: int = 0
+    budgets: Budgets | None = None
+    deadline: float | None = None
+
+    def answers(self, rows: Sequence[Row]) -> list[tuple[Row, np.ndarray]]:
+        """Returns what trials answer for the validation rows, (targets, rows), of those that there is time for.
+
+        What a trial did not leave beside its model is computed, and left there.
+        """
+        found = []
+        for row in rows:
+            folder = self.run.trial_directory(row["number"])
+            outputs = read_outputs(folder)
+            if outputs is None or outputs.shape != self.part.labels.T.shape:
+                if self.deadline is not None and time.monotonic() >= self.deadline:
+                    continue
+                outputs = outputs_of(load_model(folder / MODEL), self.part, self.layout)
+                write_outputs(folder, outputs)
+                gc.collect()  # one model at a time: their tables may be large
+            if np.isfinite(outputs).all():
+                found.append((row, outputs))
+        return found
+
+    def make(
+        self,
+        rows: Sequence[Row],
+        pruning: str | None = "pie",
+        size: int | None = None,
+        *,
+        alpha: float = ALPHA,
+        start: str = "best",
+        if_better: bool = False,
+        rule: str | None = None,
+    ) -> bool:
+        """Chooses members among some trials, joins them and writes down what came of it.
+
+        Args:
+            rows: Rows of the trials, the best first.
+            pruning, size, alpha, start: See `autorec.searchers.ensemble_selection.select`.
+            if_better: Whether nothing is made unless it validates better than the best trial, on rows by which neither
+                was chosen.
+            rule: Name of the rule by which the trials were pruned already, to be written down.
+
+        Returns:
+            Whether there is an ensemble.
+
+        Raises:
+            ConfigError: If an argument is not allowed.
+        """
+        begin = time.monotonic()
+        check_selection(pruning, size, alpha, start)
+        known = self.answers(rows)
+        most = self._in_time(known)
+        if not known or most < (2 if if_better else 1):
+            self.say("no ensemble: there is no time to join two trials" if known else "no ensemble: no trial answers")
+            return False
+        panel = panel_of([outputs for _, outputs in known], self.part, self.layout, seed=self.seed)
+        size = min(size or panel.size, most) if most < panel.size or size is not None else None
+
+        def choose(some: Panel, by: str | None = pruning) -> tuple[Pruned, str | None]:
+            return select(some, by, size=size, seed=self.seed, alpha=alpha, start=start)
+
+        chosen, by = choose(panel)
+        while len(chosen.members) > 1 and not self._affordable([known[member][0] for member in chosen.members]):
+            size = len(chosen.members) - 1
+            chosen, by = choose(panel, by)
+        if if_better and not self._is_better(panel, chosen, lambda some: choose(some, by)[0]):
+            return False
+        self._write(known, panel, chosen, by if rule is None else rule, begin)
+        return True
+
+    def _in_time(self, known: Sequence[tuple[Row, Any]]) -> int:
+        """Returns how many trials can be joined in time, by how long it takes to load the first."""
+        if self.deadline is None or not known:
+            return len(known)
+        begin = time.monotonic()
+        load_model(self.run.trial_directory(known[0][0]["number"]) / MODEL)
+        now = time.monotonic()
+        return max(int((self.deadline - now) / (_COST * (now - begin))), 0)
+
+    def _affordable(self, rows: Sequence[Row]) -> bool:
+        if self.budgets is None:
+            return True
+        costs: dict[str, Any] = {"model_size": 4 * sum(row["parameters"] for row in rows)}
+        if all(row.get("latency") is not None for row in rows):
+            costs["latency"] = sum(row["latency"] for row in rows)
+        try:
+            self.budgets.check(costs)
+        except OverBudget:
+            return False
+        return True
+
+    def _is_better(self, panel: Panel, chosen: Pruned, choose: Callable[[Panel], Pruned]) -> bool:
+        """Returns whether an ensemble validates better than the best trial, both chosen without the rows that judge."""
+        alone = cross_fitted(panel, best_single, seed=self.seed)
+        together = cross_fitted(panel, choose, seed=self.seed)
+        if len(chosen.members) > 1 and together < alone:
+            return True
+        self.say(f"no ensemble: its validation loss would be {together:.5f}, the best trial's is {alone:.5f}")
+        return False
+
+    def _write(
+        self, known: Sequence[tuple[Row, np.ndarray]], panel: Panel, chosen: Pruned, rule: str | None, begin: float
+    ) -> None:
+        members = [known[member][0] for member in chosen.members]
+        shares = [float(chosen.weights[member]) for member in chosen.members]
+        metrics = self._metrics([known[member][1] for member in chosen.members], shares)
+        models = [load_model(self.run.trial_directory(row["number"]) / MODEL) for row in members]
+        model = join(models, shares)
+        with new_folder(self.run.directory / ENSEMBLE) as folder:
+            model.save(folder / MODEL)
+        objective = self.run.events("search")[-1]["objective"]
+        depths = [depth for row in members if (depth := depth_of(row["values"])) is not None]
+        event = {
+            "event": "ensemble",
+            "name": f"ensemble of {len(members)}",
+            "status": "completed",
+            "score": metrics[objective],
+            "metrics": metrics,
+            "values": {f"trial {row['number']}": round(share, 4) for row, share in zip(members, shares)},
+            "pruning": rule,
+            "candidates": [row["number"] for row, _ in known],
+            "members": [_told(row, share) for row, share in zip(members, shares)],
+            "diversity": diversity(panel, chosen.members),
+            "mean_depth": float(np.mean(depths)) if depths else None,
+            "loss": chosen.loss,
+            "best_single_loss": best_single(panel).loss,
+            "parameters": model.count_params(),
+            "model_size": model_size(model),
+            "seconds": round(time.monotonic() - begin, 3),
+        }
+        self.run.append(event)
+        self.say(in_words(event))
+
+    def _metrics(self, outputs: Sequence[np.ndarray], shares: Sequence[float]) -> dict[str, float]:
+        mean = np.tensordot(np.array(shares), np.stack(outputs), 1).astype(np.float32)
+        return measure(
+            {target.name: values for target, values in zip(self.layout.targets, mean)}, self.part, self.layout
+        )
+
+
+def make_ensemble(
+    directory: str | Path,
+    size: int | None = None,
+    pruning: str | None = "pie",
+    *,
+    trials: Sequence[Any] | None = None,
+    alpha: float = ALPHA,
+    start: str = "best",
+    seed: int = 0,
+    say: Callable[[str], None],
+) -> None:
+    """Makes an ensemble the model of a run; see `Recommender.ensemble`.
+
+    Args:
+        directory: The run directory.
+        size, pruning, trials, alpha, start, seed: As there.
+        say: Receives in words what comes of it.
+
+    Raises:
+        ConfigError: If an argument is not allowed, or there are too few good trials.
+    """
+    check_selection(pruning, size, alpha, start)
+    Run(directory, read_only=True)  # none is made where there is no run
+    with Run(directory) as run:
+        rows = named_trials(run, trials)
+        if not rows:
+            raise ConfigError("directory", "a run with a trained trial whose files are kept", str(directory))
+        check_size(size, len(rows))
+        cache = Cache.open(run.directory / "cache")
+        maker = EnsembleMaker(run, cache.validation, cache.layout, say, seed=seed)
+        maker.make(rows, pruning, size, alpha=alpha, start=start)
+
+
+def good_trials(run: Run) -> list[Row]:
+    """Returns the trials that an ensemble may have, the best first: trained, of the best fidelity, their files kept."""
+    trained = [row for row in run.leaderboard() if row["kind"] == "trial" and row["status"] == "completed"]
+    best: dict[str, int] = next((row["fidelity"] for row in trained if row["rank"] == 1), {})
+    return [row for row in trained if row["fidelity"] == best and (run.trial_directory(row["number"]) / MODEL).exists()]
+
+
+def named_trials(run: Run, trials: Sequence[Any] | None) -> list[Row]:
+    """Returns the good trials of a run, or those of them that are named.
+
+    Args:
+        run: The run.
+        trials: Numbers of trials or paths of their folders; None takes all good ones.
+
+    Raises:
+        ConfigError: If one is no good trial of this run, or is named twice.
+    """
+    good = good_trials(run)
+    if trials is None:
+        return good
+    if isinstance(trials, (str, Path)) or not isinstance(trials, Sequence) or not trials:
+        raise ConfigError("trials", "a list of numbers of trials or paths of their folders", trials)
+    numbers = [_number(run, trial) for trial in trials]
+    by_number = {row["number"]: row for row in good}
+    for number, trial in zip(numbers, trials):
+        if number not in by_number:
+            hint = "Those are trained, at the best fidelity, and their files are kept."
+            raise ConfigError("trials", f"some of the trials {sorted(by_number)}", trial, hint)
+    if len(set(numbers)) < len(numbers):
+        raise ConfigError("trials", "different trials", list(trials))
+    return [row for row in good if row["number"] in numbers]
+
+
+def _number(run: Run, trial: Any) -> int:
+    if isinstance(trial, (int, np.integer)) and not isinstance(trial, bool):
+        return int(trial)
+    if not isinstance(trial, (str, Path)):
+        raise ConfigError("trials", "numbers of trials or paths of their folders", trial)
+    path = Path(trial).resolve()
+    if path.parent != (run.directory / "trials").resolve() or not path.name.isdigit():
+        hint = "The members of an ensemble are of one run, which encoded its columns once."
+        raise ConfigError("trials", f"folders of trials of the run {run.directory}", str(trial), hint)
+    return int(path.name)
+
+
+def panel_of(outputs: Sequence[np.ndarray], part: Part, layout: Layout, *, seed: int = 0, most: int = ROWS) -> Panel:
+    """Returns what trials answer for the labelled validation rows, or for some of them where they are many.
+
+    Args:
+        outputs: (targets, rows) of each trial.
+        part: The validation rows.
+        layout: Their columns.
+        seed: Seed of the rows that are taken.
+        most: Most rows.
+    """
+    stacked = np.stack(outputs)  # (members, targets, rows)
+    taken = np.ones(part.rows, bool)
+    if part.rows > most:
+        taken[np.random.default_rng([seed, 8]).permutation(part.rows)[most:]] = False
+    votes = []
+    for place, target in enumerate(layout.targets):
+        labels = np.asarray(part.labels[:, place])
+        rows = np.flatnonzero(taken & ~np.isnan(labels))
+        if len(rows):
+            weights = None if part.weights is None else np.asarray(part.weights)[rows]
+            bounds: dict[str, Any] = {}
+            if target.kind == "real":
+                bounds = {"scale": target.std, "low": target.low, "high": target.high}
+            votes.append(Votes(stacked[:, place, rows], labels[rows], target.kind, weights, numbers=rows, **bounds))
+    return Panel(votes)
+
+
+def check_size(size: Any, count: int) -> None:
+    """Checks the size of an ensemble against the number of trials that it may have.
+
+    Raises:
+        ConfigError: If there are fewer of them.
+    """
+    if isinstance(size, int) and size > count:
+        hint = "They are trained, at the best fidelity, and their files are kept: a search keeps more with `keep=`."
+        raise ConfigError("size", f"at most {count}, the number of good trials", size, hint)
+
+
+def in_words(event: Mapping[str, Any]) -> str:
+    """Returns the event of an ensemble as a sentence."""
+    members = ", ".join(f"{member['trial']} ({member['weight']:.2f})" for member in event["members"])
+    text = f"{event['name']} of {len(event['candidates'])} trials ({event['pruning'] or 'unpruned'}): {members}"
+    text += f"; validation loss {event['loss']:.5f}, best trial alone {event['best_single_loss']:.5f}"
+    return f"{text}; members disagree on {event['diversity']['disagreement']:.1%} of the rows"
+
+
+def _told(row: Row, share: float) -> dict[str, Any]:
+    return {"trial": row["number"], "weight": share, "score": row["score"], "depth": depth_of(row["values"])}

@@ -1,0 +1,101 @@
+"""Chooses the members of an ensemble by name of a rule, and estimates what the choice is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autorec.errors import unknown_name
+from autorec.searchers.forward_selection import forward_selection
+from autorec.searchers.panel import Panel
+from autorec.searchers.pruning import ALPHA, RULES, Pruned, check_pruning, prune
+
+#: Names of what chooses members; `auto` is whichever of `TRIED` is best behind cross-fitting.
+PRUNINGS = (*RULES, "forward", "auto")
+TRIED = ("pie", "pap", "forward")
+FOLDS = 5
+_FOLD_ROWS = 20  # of fewer held-out rows in a fold nothing can be told
+
+Choose = Callable[[Panel], Pruned]
+
+
+def select(
+    panel: Panel,
+    pruning: str | None = "pie",
+    *,
+    size: int | None = None,
+    seed: int = 0,
+    alpha: float = ALPHA,
+    start: str = "best",
+) -> tuple[Pruned, str | None]:
+    """Returns an ensemble of members of a panel, and the name of the rule that chose it.
+
+    Args:
+        panel: What the members answer, the best member first.
+        pruning: `prs`, `pap` or `pie` (see `prune`), `forward` (see `forward_selection`), `auto`, or None: the first
+            `size` members as they are.
+        size: Most members (1 or more), or None: the rule decides.
+        seed: Seed of what is by chance.
+        alpha, start: See `prune`.
+
+    Raises:
+        ConfigError: If an argument is not allowed.
+    """
+    check_selection(pruning, size, alpha, start)
+
+    def choose(rule: str) -> Choose:
+        if rule == "forward":
+            return lambda some: forward_selection(some, size=size)
+        return lambda some: prune(some, rule, size=size, seed=seed, alpha=alpha, start=start)
+
+    if pruning is None:
+        first = panel.size if size is None else min(size, panel.size)
+        return prune(panel.of(range(first)), None).among(panel.size, range(first)), None
+    if pruning == "auto":
+        pruning = min(TRIED, key=lambda rule: cross_fitted(panel, choose(rule), seed=seed))
+    return choose(pruning)(panel), pruning
+
+
+def check_selection(pruning: Any, size: Any, alpha: Any = ALPHA, start: Any = "best") -> None:
+    """Checks what `select` takes.
+
+    Raises:
+        ConfigError: If it is not allowed.
+    """
+    if pruning is not None and pruning not in PRUNINGS:
+        raise unknown_name("pruning", pruning, PRUNINGS)
+    check_pruning(None, size, alpha, start)
+
+
+def best_single(panel: Panel) -> Pruned:
+    """Returns the ensemble of the one member with the least loss."""
+    best = int(np.argmin(panel.single_losses))
+    return Pruned((best,), panel.weights([best]), float(panel.single_losses[best]))
+
+
+def cross_fitted(panel: Panel, choose: Choose, *, folds: int = FOLDS, seed: int = 0) -> float:
+    """Returns the mean loss of ensembles on rows by which they were not chosen.
+
+    Members and weights are chosen without a fold of the held-out rows, and judged on it, fold by fold. The loss of an
+    ensemble on the rows by which it was chosen flatters it; this one does not. Where rows are too few to be divided it
+    is that loss all the same.
+
+    Args:
+        panel: What the members answer.
+        choose: Chooses an ensemble by some of the rows.
+        folds: Number of folds (2 or more).
+        seed: Seed of the folds.
+
+    Example:
+        >>> cross_fitted(panel, best_single) - cross_fitted(panel, forward_selection)  # what the ensemble gains
+    """
+    if min(len(each.labels) for each in panel.votes) < folds * _FOLD_ROWS:
+        return choose(panel).loss
+    fold = np.random.default_rng([seed, 7]).permutation(panel.rows) % folds
+    losses = []
+    for number in range(folds):
+        chosen = choose(panel.take(fold != number))
+        losses.append(panel.take(fold == number).loss(chosen.weights))
+    return float(np.mean(losses))

@@ -1,0 +1,157 @@
+"""Ensembles of a run's trials: members, choice, files and the journal."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autorec.data.cache import Part
+from autorec.errors import ConfigError
+from autorec.loading import ENSEMBLE, MODEL, load_model
+from autorec.run import Run
+from autorec.searchers.budgets import Budgets
+from autorec.searchers.outputs import OUTPUTS, read_outputs
+from autorec.steps.ensemble import check_size, good_trials, in_words, named_trials, panel_of
+from autorec.training.prediction import predict
+from tests.steps.trained import LAYOUT, PART, add, maker
+from tests.training import small
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    """A run of four trials; the last one is the best, the second has no files."""
+    with Run(tmp_path / "run") as run:
+        run.append({"event": "search", "objective": "val_auc", "direction": "max"})
+        for number, score in enumerate((0.6, 0.9, 0.7, 0.8)):
+            add(run, number, score, model=number != 1)
+        yield run
+
+
+def test_good_trials_are_trained_kept_and_in_order(run: Run) -> None:
+    run.append({"event": "started", "number": 4, "values": {}, "seed": 4})
+    run.append({"event": "finished", "number": 4, "status": "failed", "score": None})
+    assert [row["number"] for row in good_trials(run)] == [3, 2, 0]
+
+
+def test_trials_of_lower_fidelity_take_no_part(run: Run) -> None:
+    add(run, 4, 0.99, fidelity={"rows": 10})
+    assert [row["number"] for row in good_trials(run)] == [3, 2, 0]
+
+
+def test_trials_are_named_by_number_or_folder(run: Run) -> None:
+    assert [row["number"] for row in named_trials(run, [0, run.trial_directory(3)])] == [3, 0]
+
+
+def test_a_trial_of_another_run_is_refused_by_name(run: Run, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "trials" / "0000"
+    with pytest.raises(ConfigError, match=rf"folders of trials of the run .*run, got '{other}'.*of one run"):
+        named_trials(run, [0, other])
+
+
+@pytest.mark.parametrize("trials", [[1], [7], [0, 0], [], "0", [True], [None]])
+def test_what_is_no_good_trial_is_refused(run: Run, trials: Any) -> None:
+    with pytest.raises(ConfigError, match="`trials` must be"):
+        named_trials(run, trials)
+
+
+def test_more_members_than_good_trials_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"`size` must be at most 3, the number of good trials, got 4.*`keep=`"):
+        check_size(4, 3)
+
+
+def test_what_a_trial_answers_is_computed_once_and_left_beside_it(run: Run) -> None:
+    [(row, outputs)] = maker(run).answers(good_trials(run)[:1])
+    model = load_model(run.trial_directory(3) / MODEL)
+    np.testing.assert_array_equal(outputs[0], predict(model, PART)["click"])
+    np.testing.assert_array_equal(read_outputs(run.trial_directory(row["number"])), outputs)  # type: ignore[arg-type]
+    (run.trial_directory(3) / MODEL).unlink()
+    assert len(maker(run).answers([row])) == 1
+
+
+def test_damaged_answers_are_computed_anew(run: Run) -> None:
+    (run.trial_directory(3) / OUTPUTS).write_bytes(b"\x93NUMPY")
+    assert np.isfinite(maker(run).answers(good_trials(run)[:1])[0][1]).all()
+
+
+def test_the_model_is_the_weighted_mean_of_its_members(run: Run) -> None:
+    assert maker(run).make(good_trials(run), "pie", 2)
+    [event] = run.events("ensemble")
+    found = predict(load_model(run.directory / ENSEMBLE / MODEL), PART)["click"]
+    alone = [predict(load_model(run.trial_directory(each["trial"]) / MODEL), PART) for each in event["members"]]
+    expected = sum(each["weight"] * one["click"] for each, one in zip(event["members"], alone))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert len(alone) == 2
+
+
+def test_the_event_says_what_it_is(run: Run) -> None:
+    said: list[str] = []
+    maker(run, said).make(good_trials(run), None)
+    [event] = run.events("ensemble")
+    assert sum(member["weight"] for member in event["members"]) == pytest.approx(1.0)
+    assert event["candidates"] == [3, 2, 0]
+    assert event["mean_depth"] == pytest.approx((0 + 2 + 0) / 3)
+    assert event["score"] == event["metrics"]["val_auc"]
+    assert 0.0 < event["diversity"]["disagreement"] <= 1.0
+    assert said == [in_words(event)]
+
+
+def test_it_is_a_row_of_the_leaderboard_until_something_is_trained_behind_it(run: Run) -> None:
+    maker(run).make(good_trials(run), None)
+    [row] = [row for row in run.leaderboard() if row["kind"] == "ensemble"]
+    assert (row["name"], row["rank"], set(row["values"])) == ("ensemble of 3", None, {"trial 0", "trial 2", "trial 3"})
+    add(run, 4, 0.5)
+    assert run.ensemble is None
+    assert all(row["kind"] != "ensemble" for row in run.leaderboard())
+
+
+def test_one_that_is_not_better_is_not_made(run: Run) -> None:
+    said: list[str] = []
+    rows = good_trials(run)[:1]
+    assert not maker(run, said).make(rows, "forward", if_better=True, size=1)
+    assert said[0].startswith("no ensemble: ")
+    assert not (run.directory / ENSEMBLE).exists()
+
+
+def test_it_stays_within_the_budget(run: Run) -> None:
+    size = 4 * small.model().count_params()
+    maker(run, budgets=Budgets(max_model_size=2 * size)).make(good_trials(run), None)
+    assert len(run.events("ensemble")[0]["members"]) == 2
+
+
+def test_without_time_none_is_made(run: Run) -> None:
+    said: list[str] = []
+    rows = good_trials(run)
+    maker(run).answers(rows)
+    assert not maker(run, said, deadline=time.monotonic() - 1).make(rows, if_better=True)
+    assert said == ["no ensemble: there is no time to join two trials"]
+
+
+def test_a_trial_whose_answers_are_not_finite_takes_no_part(run: Run) -> None:
+    np.save(run.trial_directory(3) / OUTPUTS, np.full((1, PART.rows), np.nan, np.float32))
+    assert [row["number"] for row, _ in maker(run).answers(good_trials(run))] == [2, 0]
+
+
+def test_a_new_one_takes_the_place_of_the_old(run: Run) -> None:
+    for size in (3, 1):
+        maker(run).make(good_trials(run), None, size)
+    assert len(run.ensemble["members"]) == 1  # type: ignore[index]
+    shutil.rmtree(run.directory / ENSEMBLE)
+
+
+def test_a_panel_has_the_labelled_rows_of_each_target() -> None:
+    labels = np.array([[0, np.nan], [1, 1], [np.nan, 0]], np.float32)
+    part = Part({}, labels, np.array([1.0, 2.0, 3.0], np.float32))
+    panel = panel_of([np.arange(6.0).reshape(2, 3)], part, small.layout("click", "like"))
+    assert [list(votes.labels) for votes in panel.votes] == [[0, 1], [1, 0]]
+    np.testing.assert_array_equal(panel.votes[1].outputs, [[4.0, 5.0]])
+    np.testing.assert_array_equal(panel.votes[1].weights, [2.0, 3.0])  # type: ignore[arg-type]
+
+
+def test_of_many_rows_a_panel_has_some() -> None:
+    outputs = [np.zeros((1, PART.rows))]
+    assert len(panel_of(outputs, PART, LAYOUT, most=40).votes[0].labels) == 40
