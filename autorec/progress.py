@@ -9,6 +9,8 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
+_LISTED = 4  # trials that run at a time are told one by one up to so many
+
 
 class ProgressPrinter:
     """Turns the events of a search into lines.
@@ -25,6 +27,7 @@ class ProgressPrinter:
         self._shown = 0.0
         self._best = "none yet"
         self._done = 0
+        self._doing: dict[int, str] = {}  # by the number of a trial that runs
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         handler = getattr(self, f"_on_{event['event']}", None)
@@ -74,10 +77,20 @@ class ProgressPrinter:
     def _running(self, event: Mapping[str, Any], doing: str) -> str:
         left = event.get("remaining")
         tail = "" if left is None else f", {max(left, 0):.0f} s left"
-        return f"trial {event['number']} running ({doing}); {self._done} done, best {self._best}{tail}"
+        self._doing[event["number"]] = doing
+        return f"{self._trials()}; {self._done} done, best {self._best}{tail}"
+
+    def _trials(self) -> str:
+        if len(self._doing) > _LISTED:
+            return f"{len(self._doing)} trials running"
+        shown = [f"{number} ({what})" for number, what in sorted(self._doing.items())]
+        if len(shown) > 1:
+            return f"trials {', '.join(shown)} running"
+        return "".join(f"trial {number} running ({what})" for number, what in self._doing.items())
 
     def _on_trial_finished(self, event: Mapping[str, Any]) -> None:
         self._done += 1
+        self._doing.pop(event["number"], None)
         if event["status"] != "completed":
             self._line(f"trial {event['number']}: failed, {event.get('error', '')}".splitlines()[0])
             return

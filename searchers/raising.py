@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,10 @@ _REDUCED_SHARE, _FULL_SHARE = 0.6, 1 / 3  # of a time limit, the most that is ke
 _UNKNOWN_SHARE = 0.5  # the same before any trial shows how long one takes
 _MARGIN = 1.1  # estimates are off by so much
 _SPARES = 2  # so many times the finalists are tried, should some fail at full fidelity
+_LEAST = 0.2  # of the time that it usually takes: a first training at full fidelity with less is not begun
+
+# Number of a trial, fidelity, number of the repetition (0 has the trial's seed), time at which its share ends.
+Again = tuple[int, Fidelity, int, float | None]
 
 
 @dataclass
@@ -31,10 +35,11 @@ class Raising:
         full: What there is at full fidelity, as far as it is known.
         direction: `max` or `min`: which scores are better.
         deadline: `time.monotonic()` at which all has to be over, or None.
-        train: Trains the values of a trial once more: number, fidelity, number of the repetition (0 has the trial's
-            seed), time at which its share ends.
+        train: Trains values of trials once more, as many at a time as there is room for; each next one is asked for
+            when it can begin, and all have ended when it returns.
         seed_of: Seed of a repetition of a trial: number, number of the repetition.
         say: Receives a line about what begins.
+        slots: How many trainings run at a time.
     """
 
     run: Run
@@ -42,9 +47,10 @@ class Raising:
     full: Fidelity
     direction: str
     deadline: float | None
-    train: Callable[[int, Fidelity, int, float | None], None]
+    train: Callable[[Iterable[Again]], None]
     seed_of: Callable[[int, int], int]
     say: Callable[[str], None]
+    slots: int = 1
     _known: dict[tuple[int, Fidelity, int], dict[str, Any]] = field(default_factory=dict)
     _counted: int = 0
 
@@ -56,7 +62,7 @@ class Raising:
     def round(self) -> bool:
         """Trains all that is missing and that there is time for; returns whether it trained anything."""
         before = len(self.run.events("started"))
-        order = self._ranked(self.schedule.low, [row["number"] for row in self.run.trials() if row["parent"] is None])
+        order = self._ranked(self.schedule.low, self._own())
         for step, count in zip(self.schedule.steps, self.schedule.survivors):
             order = self._raise(order, count, step)
         if order:
@@ -71,14 +77,20 @@ class Raising:
     def _raise(self, order: list[int], count: int, step: Fidelity) -> list[int]:
         """Trains the first trials of an order at a step; returns the order behind it."""
         missing = [number for number in order[:count] if self._row(number, step) is None]
-        kept = self._kept_for_finals()
+        self.train(self._steps(missing, step, self._kept_for_finals()))
+        return self._behind(order, step)
+
+    def _steps(self, missing: list[int], step: Fidelity, kept: float) -> Iterator[Again]:
         for number in missing:
             if not self._time_for(step, kept=kept):
-                break
+                return
             if number == missing[0]:
                 self._begin()
                 self.say(f"raising {len(missing)} trials to {_words(step)}")
-            self.train(number, step, 0, None if self.deadline is None else self.deadline - kept)
+            yield number, step, 0, None if self.deadline is None else self.deadline - kept
+
+    def _behind(self, order: list[int], step: Fidelity) -> list[int]:
+        """Returns the order of trials behind a step: those that were trained at it by their scores, then the others."""
         ranked = self._ranked(step, order)
         rest = [number for number in order if self._row(number, step) is None]
         return (ranked + rest) or order
@@ -91,27 +103,35 @@ class Raising:
             if missing and not self._time_for(FULL, len(missing)):
                 break
             self._announce(finalists, f"seed {repetition + 1} of {self.schedule.seeds}", bool(missing))
-            for number in missing:
-                if not self._time_for(FULL):
-                    break
-                self.train(number, FULL, repetition, self.deadline)
+            self.train(self._repetitions(missing, repetition))
+
+    def _repetitions(self, missing: list[int], repetition: int) -> Iterator[Again]:
+        for number in missing:
+            if not self._time_for(FULL):
+                return
+            yield number, FULL, repetition, self.deadline
 
     def _first_seeds(self, order: list[int]) -> list[int]:
         """Trains finalists at full fidelity, and for those that fail the next ones; returns those that did not."""
-        finalists = order[: self.schedule.finalists]
-        done: list[int] = []
-        for number in order[: _SPARES * self.schedule.finalists]:
-            if len(done) == self.schedule.finalists:
-                break
-            if self._row(number, FULL) is None:
-                if not self._time_for(FULL, 1 if done else 0):
-                    break
-                self._announce(finalists, f"seed 1 of {self.schedule.seeds}", not done)
-                self.train(number, FULL, 0, self.deadline)
-            row = self._row(number, FULL)
-            if row is not None and row["status"] == "completed":
-                done.append(number)
-        return done
+        tried = order[: _SPARES * self.schedule.finalists]
+        while True:
+            rows = {number: self._row(number, FULL) for number in tried}
+            alive = [number for number, row in rows.items() if row is None or row["status"] == "completed"]
+            alive = alive[: self.schedule.finalists]
+            missing = [number for number in alive if rows[number] is None]
+            before = len(self.run.events("started"))
+            self.train(self._in_full(missing, tried))
+            if len(self.run.events("started")) == before:
+                return [number for number in alive if rows[number] is not None]
+
+    def _in_full(self, missing: list[int], tried: list[int]) -> Iterator[Again]:
+        for number in missing:
+            first = not self._ranked(FULL, tried)  # all others need to end uncut
+            if not (self._time_for_first() if first else self._time_for(FULL)):
+                return
+            new = first and number == missing[0]
+            self._announce(tried[: self.schedule.finalists], f"seed 1 of {self.schedule.seeds}", new)
+            yield number, FULL, 0, self.deadline
 
     def _begin(self) -> None:
         if not self.open:
@@ -139,6 +159,10 @@ class Raising:
             numbers = {*first, *(number for event in self.run.events("finals") for number in event["numbers"])}
         return [row["number"] for row in rows if origin(row) in numbers]
 
+    def _own(self) -> list[int]:
+        """Returns the numbers of the searcher's own trials."""
+        return [row["number"] for row in self.run.trials() if row["parent"] is None]
+
     def _row(self, number: int, fidelity: Fidelity, repetition: int = 0) -> dict[str, Any] | None:
         """Returns the finished training of a trial's values at a fidelity and with a seed, or None."""
         return self._finished().get((number, fidelity, self.seed_of(number, repetition)))
@@ -162,17 +186,35 @@ class Raising:
     # Time
 
     def reserve(self) -> float:
-        """Returns the seconds that the search part has to leave: what all trainings behind it will take, or a share."""
+        """Returns the seconds that the search part has to leave: what the trainings behind it will take, or a share.
+
+        Those that are done for the present order of trials need no more time; what a newcomer to the finals needs is
+        always kept, since a trial that cannot reach them is of no use.
+        """
         if self.total is None:
             return 0.0
-        finals = self.schedule.finalists * (self.schedule.seeds - (not self.schedule.reduced))
         single = self.seconds(FULL)
         if single is None:
             return self.total * _UNKNOWN_SHARE if self.schedule.reduced else 0.0
-        needed = finals * single
+        repetitions = range(int(not self.schedule.reduced), self.schedule.seeds)
+        newcomer, needed, order = len(repetitions) * single, 0.0, self._ranked(self.schedule.low, self._own())
         for step, count in zip(self.schedule.steps, self.schedule.survivors):
-            needed += count * (self.seconds(step) or 0.0)
-        return min(_MARGIN * needed, self.total * (_REDUCED_SHARE if self.schedule.reduced else _FULL_SHARE))
+            seconds = self.seconds(step) or 0.0
+            newcomer += seconds
+            needed += self._rounds(count - self._done(order[:count], step)) * seconds
+            order = self._behind(order, step)
+        finalists = order[: self.schedule.finalists]
+        for repetition in repetitions:
+            needed += self._rounds(self.schedule.finalists - self._done(finalists, FULL, repetition)) * single
+        most = self.total * (_REDUCED_SHARE if self.schedule.reduced else _FULL_SHARE)
+        return min(_MARGIN * max(needed, newcomer), most)
+
+    def _done(self, numbers: list[int], fidelity: Fidelity, repetition: int = 0) -> int:
+        return sum(self._row(number, fidelity, repetition) is not None for number in numbers)
+
+    def _rounds(self, count: int) -> int:
+        """Returns how many trainings stand behind each other where so many are to be done."""
+        return -(-count // self.slots)
 
     def seconds(self, fidelity: Fidelity) -> float | None:
         """Returns how long a training at a fidelity will take, from the trials of the nearest one; None before any."""
@@ -189,12 +231,25 @@ class Raising:
     def _kept_for_finals(self) -> float:
         """Returns the seconds that a step leaves: those of a full training, or for all of them half of what is left."""
         left, single = self._left() or 0.0, self.seconds(FULL) or 0.0
-        return min(max(single, left / 2), self.schedule.finalists * single)
+        return min(max(single, left / 2), self._rounds(self.schedule.finalists) * single)
 
     def _time_for(self, fidelity: Fidelity, count: int = 1, kept: float = 0.0) -> bool:
         """Returns whether so many trainings end in time, and some seconds before it."""
         left = self._left()
-        return left is None or left >= count * (self.seconds(fidelity) or 0.0) + kept
+        return left is None or left >= self._rounds(count) * (self.seconds(fidelity) or 0.0) + kept
+
+    def _time_for_first(self) -> bool:
+        """Returns whether a first training at full fidelity has the time to come to something, though it be cut.
+
+        While all trials were cut nobody knows how long one takes; it then needs a part of what the longest one had.
+        """
+        left = self._left()
+        if left is None:
+            return True
+        rows = [row for row in self.run.trials() if row["status"] == "completed"]
+        known = any(not row["cut"] for row in rows)
+        usual = self.seconds(FULL) if known else max((row["seconds"] for row in rows), default=None)
+        return left >= _LEAST * (usual or 0.0)
 
 
 def _usual(rows: list[dict[str, Any]]) -> float:

@@ -11,11 +11,11 @@ import keras_tuner as kt
 from autorec.errors import ConfigError
 from autorec.training.fidelity import PREFIX, read
 
-_WORKER = "worker-0"
-
 
 class ReplayedOracle:
     """Asks a `keras_tuner.Oracle` and tells it results, live or from the events of an earlier process.
+
+    Several trials may run at a time; the oracle takes each for that of another tuner.
 
     Replaying makes the calls of the first time in their order; an oracle with a method `replay(values, seed_state)`
     is told its proposal instead. Where a proposal differs from the recorded one (an oracle without a seed), the
@@ -28,9 +28,17 @@ class ReplayedOracle:
     def __init__(self, oracle: kt.Oracle) -> None:
         self.oracle = oracle
         self.trials: dict[int, Any] = {}
+        self._exhausted: int | None = None  # size of the space in which the oracle found nothing new to try
 
     def ask(self) -> dict[str, Any] | None:
-        """Returns the event `started` of the next trial, or None when the oracle has nothing more to try."""
+        """Returns the event `started` of the next trial.
+
+        Returns:
+            None when the oracle has nothing more to try, or wants to hear of trials that run before it goes on. Where
+            it has nothing more it is not asked again, unless its space grows.
+        """
+        if self._exhausted == len(self.oracle.hyperparameters.space):
+            return None
         trial = self._create()
         if trial is None:
             return None
@@ -50,6 +58,7 @@ class ReplayedOracle:
             raise ConfigError(
                 "searcher", "the one that the run was made with", type(self.oracle).__name__, "It ends earlier."
             )
+        self.oracle._seed_state = event["seed_state"]  # whatever questions without an answer left behind
         if trial.hyperparameters.values != values:
             trial.hyperparameters.values = dict(values)
             self.oracle._record_values(trial)
@@ -85,8 +94,10 @@ class ReplayedOracle:
         return found
 
     def _create(self) -> Any:
-        trial = self.oracle.create_trial(_WORKER)
+        trial = self.oracle.create_trial(f"trial-{len(self.trials)}")
         if trial.status != "RUNNING":
+            if trial.status == "STOPPED":
+                self._exhausted = len(self.oracle.hyperparameters.space)
             return None
         self.trials[len(self.trials)] = trial
         return trial

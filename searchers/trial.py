@@ -7,6 +7,7 @@ import dataclasses
 import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,10 +22,11 @@ from autorec.files import new_folder
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets, model_size
 from autorec.searchers.fidelity import Fidelity
+from autorec.searchers.job import Job
 from autorec.searchers.limits import limited
 from autorec.searchers.outputs import outputs_of, write_outputs
 from autorec.searchers.pareto import COSTS
-from autorec.searchers.runner import Job
+from autorec.searchers.trial_files import TrialFiles
 from autorec.spaces.limits import using_limits
 from autorec.spaces.operations import dense_parameters, operations
 from autorec.spaces.space import SPACES, build
@@ -46,7 +48,8 @@ class TrialTrainer:
     Each trial starts from a clean Keras session, so that memory stays flat, and gets copies of the callbacks.
 
     Args:
-        run: Where model files go (`trials/0007/model.keras`, without the optimizer's state).
+        run: Where model files go (`trials/0007/model.keras`, without the optimizer's state); in a process that only
+            trains, a folder of its own.
         train: Training rows.
         validation: Validation rows.
         layout: Columns of both.
@@ -61,13 +64,14 @@ class TrialTrainer:
         seed: Seed of the rows that jobs of fewer rows read, the same ones for all.
         newest: Name of the time feature by which such jobs read the newest training rows instead, or None.
         budgets: What a model may cost, and the further objectives. What is over a limit fails before any training.
+        quiet: Within what it gives a latency is measured; an executor halts the trials that run beside it.
         outputs: Whether trials at full fidelity leave their outputs for the validation rows beside the model.
 
     Raises:
         ConfigError: If a callback cannot be copied, or a further objective is not measured on these rows.
     """
 
-    run: Run
+    run: Run | TrialFiles
     train: Part
     validation: Part
     layout: Layout
@@ -83,6 +87,7 @@ class TrialTrainer:
     newest: str | None = None
     budgets: Budgets | None = None
     outputs: bool = False
+    quiet: Callable[[], AbstractContextManager[None]] = nullcontext
     # Made before any training, so that a callback that changes during a trial starts each one as it was given.
     _originals: list[Any] = field(default_factory=list)
     # The parts of the last fidelity with fewer rows: a search goes from one to the next and not back.
@@ -125,6 +130,8 @@ class TrialTrainer:
 
     def settle_precision(self) -> None:
         """Settles the precision of all trials; `auto` is timed on the space's default model, once a run."""
+        if isinstance(self.run, TrialFiles):
+            return  # settled where the search is
         self.options = settle(self.options, self.run, self._time_both, self.emit or _silent)
 
     def _time_both(self) -> dict[str, float]:
@@ -150,6 +157,21 @@ class TrialTrainer:
         self._tail = max(self._tail, time.monotonic() - self._trained)
         self._failed = False
         return result
+
+    def costs(self, job: Job) -> dict[str, Any] | None:
+        """Returns what a job's model costs at full size if its latency has to be measured, else None.
+
+        Where trials run at the same time it is called in the process of the search, one trial behind the other.
+
+        Raises:
+            OverBudget: If that is more than it may.
+        """
+        if self.budgets is None or not self.budgets.timed:
+            return None
+        try:
+            return self._costs(self._build(job.hp, job.seed)[0], job)
+        finally:
+            clear()
 
     def follow(self) -> None:
         """Trains what the chief trains, until it calls `release`; writes nothing.
@@ -179,7 +201,9 @@ class TrialTrainer:
     def _train(self, job: Job) -> dict[str, Any]:
         fidelity = Fidelity.from_dict(job.fidelity)
         smaller = fidelity.vocabulary is not None or fidelity.dim is not None
-        costs = self._costs(self._build(job.hp, job.seed)[0], job) if smaller and self.budgets is not None else {}
+        costs = {} if job.costs is None else dict(job.costs)
+        if smaller and self.budgets is not None and not costs:
+            costs = self._costs(self._build(job.hp, job.seed)[0], job)
         rows, validation = self._parts(fidelity)
         with using_limits(vocabulary=fidelity.vocabulary, dim=fidelity.dim):
             model, options = self._build(job.hp, job.seed)
@@ -256,7 +280,8 @@ class TrialTrainer:
         for event in self.run.events("finished"):
             if event.get("latency") is not None and event["values"] == job.hp.values:
                 return float(event["latency"])
-        return latency(model, self.validation)
+        with self.quiet():
+            return latency(model, self.validation)
 
     def _parts(self, fidelity: Fidelity) -> tuple[Part, Part]:
         """Returns the training and validation rows of a fidelity; as many of the latter at most."""

@@ -71,3 +71,22 @@ def test_a_terminal_gets_its_cursor_back(monkeypatch: pytest.MonkeyPatch) -> Non
     printer(EVENTS[5])
     printer.close()
     assert stream.getvalue().rindex("\x1b[?25h") > stream.getvalue().rindex("\x1b[?25l")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(2, "trials 0 (training), 1 (epoch 3) running; 0 done"), (5, "5 trials running; 0 done")],
+)
+def test_trials_that_run_at_the_same_time_are_told_together(count: int, text: str) -> None:
+    printer = ProgressPrinter(io.StringIO())
+    for number in range(count):
+        printer._running({"number": number}, "training")
+    assert printer._running({"number": 1}, "epoch 3").startswith(text)
+
+
+def test_a_trial_that_ended_is_no_longer_told() -> None:
+    printer = ProgressPrinter(io.StringIO())
+    for number in range(2):
+        printer._running({"number": number}, "training")
+    printer({"event": "trial_finished", "number": 0, "status": "failed", "error": "x", "seconds": 1.0})
+    assert printer._running({"number": 1}, "epoch 2").startswith("trial 1 running (epoch 2); 1 done")

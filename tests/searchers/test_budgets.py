@@ -14,7 +14,7 @@ import pytest
 
 from autorec.errors import ConfigError, SearchAborted
 from autorec.run import Run
-from autorec.searchers import runner
+from autorec.searchers import hopeless
 from autorec.searchers.budgets import Budgets, OverBudget, model_size, size_text
 from autorec.searchers.oracles import get_oracle
 from autorec.searchers.runner import Job, search
@@ -145,7 +145,7 @@ def test_evolution_learns_what_it_may_not_have(limited: tuple[int, list[dict[str
 def test_a_search_of_which_all_models_are_over_a_limit_ends_with_the_cause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "_UNAFFORDABLE", 15)
+    monkeypatch.setattr(hopeless, "_UNAFFORDABLE", 15)
     with pytest.raises(
         SearchAborted, match=r"first 15 models all cost more than they may: .*over max_model_size 100 b"
     ):

@@ -20,7 +20,7 @@ from autorec.data.encode import encode
 from autorec.data.inference import infer
 from autorec.data.table import as_source
 from autorec.run import Run
-from autorec.searchers import runner
+from autorec.searchers import shares
 from autorec.searchers.fidelity import Fidelity, Schedule
 from autorec.searchers.oracles import get_oracle
 from autorec.searchers.runner import Job, search
@@ -156,8 +156,8 @@ class Sleeper(keras.callbacks.Callback):
 
 @pytest.mark.long
 def test_a_callback_that_sleeps_costs_its_trial_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "_GRACE", 0.5)
-    monkeypatch.setattr(runner, "_SHARE", 0.05)
+    monkeypatch.setattr(shares, "_GRACE", 0.5)
+    monkeypatch.setattr(shares, "_SHARE", 0.05)
     with Run(tmp_path) as run:
         trainer = trainer_of(run, epochs=1, space="lr", callbacks=[Sleeper()])
         oracle = get_oracle("random", objective="val_auc")

@@ -13,7 +13,7 @@ import pytest
 
 from autorec.errors import ConfigError, SearchAborted
 from autorec.run import Run, origin
-from autorec.searchers import raising, runner
+from autorec.searchers import executor, proposals, raising, shares
 from autorec.searchers.fidelity import Fidelity, Schedule
 from autorec.searchers.oracles import get_oracle
 from autorec.searchers.runner import Job, search
@@ -262,7 +262,7 @@ def limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Limited:
 
     def run(limit: float, folder: str = "run", schedule: Schedule = SCHEDULE, **more: Any) -> tuple[Any, Run, float]:
         clock = Clock()
-        for module in (runner, raising):
+        for module in (shares, executor, raising):
             monkeypatch.setattr(module, "time", clock)
         evaluate = TimedTrial(clock, **more)
         with Run(tmp_path / folder) as opened:
@@ -283,13 +283,13 @@ def test_all_ends_within_the_limit_and_something_was_trained_in_full(limited: Li
 def test_a_search_that_begins_late_trains_something_all_the_same(
     limited: Limited, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    explore = runner.explore
+    explore = proposals.explore
 
     def slowly(*arguments: Any) -> None:
         explore(*arguments)
-        runner.time.now += 9.0  # type: ignore[attr-defined]
+        shares.time.now += 9.0  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(runner, "explore", slowly)
+    monkeypatch.setattr(proposals, "explore", slowly)
     _, run, _ = limited(15.0)
     assert run.best is not None
 

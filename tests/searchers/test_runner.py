@@ -15,7 +15,8 @@ import pytest
 
 from autorec.errors import ConfigError, DataError, SearchAborted, TrialFailed
 from autorec.run import Run
-from autorec.searchers import runner
+from autorec.searchers import executor, outcome, shares
+from autorec.searchers.alarm import Overrun
 from autorec.searchers.oracles import get_oracle
 from autorec.searchers.runner import Job, search
 from autorec.searchers.testing import OBJECTIVE, planted_space, planted_trial, without_times
@@ -249,7 +250,7 @@ def test_progress_hears_of_every_trial(tmp_path: Path) -> None:
 def test_a_trial_that_does_not_come_back_fails_and_the_search_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "_GRACE", 0.1)
+    monkeypatch.setattr(shares, "_GRACE", 0.1)
 
     def evaluate(job: Job) -> Any:
         if job.number in (0, 2):
@@ -269,21 +270,22 @@ def test_a_trial_that_does_not_come_back_fails_and_the_search_goes_on(
 def test_shares_of_the_time_are_smaller_once_a_trial_is_done_and_never_below_the_usual_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shares: list[float] = []
+    given: list[float] = []
     clock = Clock()
-    monkeypatch.setattr(runner, "time", clock)
+    for module in (shares, executor):
+        monkeypatch.setattr(module, "time", clock)
 
     def evaluate(job: Job) -> Any:
         assert job.deadline is not None
-        shares.append(job.deadline - clock.now)
+        given.append(job.deadline - clock.now)
         clock.now += 20
         return planted_trial(job)
 
     evaluate.trusted = False  # type: ignore[attr-defined]
-    monkeypatch.setattr(runner, "alarm", lambda at: nullcontext())
+    monkeypatch.setattr(outcome, "alarm", lambda at: nullcontext())
     with Run(tmp_path) as run:
         run_search(run, evaluate=evaluate, deadline=120.0, max_trials=5)
-    assert shares == pytest.approx([80, 100 / 3, 30, 30, 40])  # two thirds; a third; 1.5 x 20 s; the last has all
+    assert given == pytest.approx([80, 100 / 3, 30, 30, 40])  # two thirds; a third; 1.5 x 20 s; the last has all
 
 
 def test_a_trial_that_always_comes_back_may_use_all_of_the_time_first(tmp_path: Path) -> None:
@@ -337,11 +339,11 @@ def test_trials_that_may_not_be_interrupted_have_no_alarm(tmp_path: Path) -> Non
 def test_ten_trials_that_hang_do_not_end_a_search_that_has_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "_GRACE", 0.01)
+    monkeypatch.setattr(shares, "_GRACE", 0.01)
 
     def evaluate(job: Job) -> Any:
         if job.number < 11:
-            raise runner.Overrun
+            raise Overrun
         return planted_trial(job)
 
     with Run(tmp_path) as run:
