@@ -14,8 +14,10 @@ from autorec.tensorflow_log import import_quietly
 from autorec.training.options import PRECISIONS, TrainOptions
 from autorec.training.strategies import STRATEGIES
 
+# Where trials are trained is no part of the experiment.
+_EXECUTION = ("workers", "executor", "ray_address")
 # What a search by --config takes from the command line.
-_BESIDE_CONFIG = ("config", "data", "out", "quiet", "default", "run", "command")
+_BESIDE_CONFIG = ("config", "data", "out", "quiet", "default", "run", "command", *_EXECUTION)
 # Arguments of `search` that `fit` does not have, as they are.
 _SEARCH = (
     "searcher",
@@ -158,6 +160,9 @@ def _add_search(commands: Any) -> None:
         "val_auc,latency",
     )
     command.add_argument("--warm-start", metavar="RUN", help="run directory whose best architectures are tried first")
+    command.add_argument("--workers", type=int, metavar="N", help="trials at a time, each in a process (default: 1)")
+    command.add_argument("--executor", help="where: processes of this machine, or ray")
+    command.add_argument("--ray-address", metavar="ADDRESS", help="of a Ray cluster, HOST:PORT")
     command.add_argument(
         "--ensemble", action="store_true", default=None, help="end in an ensemble of the best trials, if it is better"
     )
@@ -241,7 +246,11 @@ def _repeat(options: argparse.Namespace) -> Any:
     from autorec.repeat import search_from_config
 
     return search_from_config(
-        config, directory=options.out or path.parent, data=options.data, progress=not options.quiet
+        config,
+        directory=options.out or path.parent,
+        data=options.data,
+        progress=not options.quiet,
+        **{name: getattr(options, name) for name in _EXECUTION},
     )
 
 

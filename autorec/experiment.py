@@ -20,10 +20,12 @@ from autorec.data.inference import describe
 from autorec.data.schema import ROLES, Schema
 from autorec.data.table import Source, as_source
 from autorec.errors import AutoRecError
-from autorec.identity import check_foreign, has_begun, identify
+from autorec.identity import CACHE, check_foreign, has_begun, identify
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets
 from autorec.searchers.ensemble import Ensemble
+from autorec.searchers.executor import Executor
+from autorec.searchers.executors import Execution
 from autorec.searchers.oracles import get_oracle
 from autorec.searchers.runner import search
 from autorec.searchers.trial import TrialTrainer, copy_callbacks
@@ -63,6 +65,7 @@ class Experiment:
         callbacks: Keras callbacks of the user.
         emit: Receives every event.
         clock: The time of the call.
+        execution: How many trials are trained at a time, and where.
     """
 
     task: str
@@ -73,7 +76,9 @@ class Experiment:
     callbacks: Sequence[Any]
     emit: Emit
     clock: Clock
+    execution: Execution = field(default_factory=Execution)
     workers: Workers = field(init=False)
+    executor: Executor | None = field(init=False, default=None)
     growth: Growth | None = field(init=False, default=None)
 
     def prepare(
@@ -98,6 +103,7 @@ class Experiment:
         self.objectives = checked.objectives(arguments["objective"], OBJECTIVES[self.task])
         self.objective = self.objectives[0]
         copy_callbacks(self.callbacks)
+        self.execution.check(self.model_space, self.callbacks)
         target = checked.target(arguments["target"])
         self.source = as_source(data, y, target=target)
         self.schema, inferred = get_schema(
@@ -150,17 +156,27 @@ class Experiment:
     def _decide(self) -> None:
         """Does what only the chief of several workers does, while they train its trials with it."""
         try:
+            # Before the baselines: processes need some seconds to be ready.
+            self.executor = self.execution.begin(self.run, self.trainer, self.run.directory / CACHE, self.emit)
             if self.config.baselines:
                 about = {"objective": self.objective.name, "seed": self.config.seed}
                 train_baselines(self.run, self.cache, clock=self.clock, emit=self.emit, **about)
             reason = self._trials()
+            self._close_executor()
             if self.config.refit:
                 refit(self.run, self.trainer, clock=self.clock, say=self._say)
             elif self._ends_in_ensemble:
                 self._make_ensemble()
         finally:
+            self._close_executor()
             self.trainer.release()
         self._finish(reason)
+
+    def _close_executor(self) -> None:
+        """Ends the processes of the trials: what follows has the cores and the memory to itself."""
+        if self.executor is not None:
+            self.executor.close()
+            self.executor = None
 
     # The run
 
@@ -302,6 +318,7 @@ class Experiment:
             keep=self.config.keep if self.growth is None else sys.maxsize,  # any may be a member
             emit=self.emit,
             schedule=schedule,
+            executor=self.executor,
         )
 
     def _trials_end(self) -> float | None:

@@ -19,6 +19,7 @@ from autorec.errors import ConfigError
 from autorec.experiment import Experiment
 from autorec.learned import Learned
 from autorec.progress import ProgressPrinter
+from autorec.searchers.executors import Execution
 from autorec.steps.clock import Clock
 from autorec.training.options import TrainOptions
 from autorec.units import milliseconds, seconds, size
@@ -94,6 +95,9 @@ class Recommender(Learned):
         options: TrainOptions | None = None,
         directory: str | Path | None = None,
         progress: bool | Progress = True,
+        workers: int | None = None,
+        executor: Any = None,
+        ray_address: str | None = None,
         weight: str | None = None,
         user: str | None = None,
         item: str | None = None,
@@ -144,6 +148,11 @@ class Recommender(Learned):
             options: See the constructor; a value here wins.
             directory: See the constructor; a value here wins.
             progress: True prints progress, False is silent, a function receives each event as a dict.
+            workers: Trials that are trained at a time, each in a process with its share of the cores; None is one at a
+                time in this process, on a Ray cluster as many as it has room for.
+            executor: `"processes"` of this machine (what more than one worker takes), `"ray"`, or a `RayCluster` of
+                `autorec.searchers.ray_cluster` with what each trial takes.
+            ray_address: Address of a Ray cluster, `host:port`; None takes what Ray finds.
             weight, user, item, group, time: Columns with a role.
 
         Returns:
@@ -173,15 +182,17 @@ class Recommender(Learned):
         )
         clock.limit = chosen["time_limit"]
         emit = checked.emitter(progress)
+        training = checked.options(chosen["options"])
         experiment = Experiment(
             task=self._task,
             directory=self._run_directory(directory),
             space=chosen["space"],
-            options=checked.options(chosen["options"]),
+            options=training,
             searcher=chosen["searcher"],
             callbacks=checked.callbacks(callbacks),
             emit=emit,
             clock=clock,
+            execution=Execution(checked.plain(workers), executor, ray_address, training.strategy),
         )
         try:
             experiment.prepare(

@@ -15,7 +15,12 @@ from autorec.training.options import TrainOptions
 
 
 def search_from_config(
-    config: SearchConfig, *, directory: str | Path, data: Any = None, progress: bool | Progress = True
+    config: SearchConfig,
+    *,
+    directory: str | Path,
+    data: Any = None,
+    progress: bool | Progress = True,
+    **execution: Any,
 ) -> Recommender:
     """Repeats the search that a run's `config.json` describes.
 
@@ -24,6 +29,7 @@ def search_from_config(
         directory: Run directory; that of the run itself resumes it.
         data: Rows to learn from; None takes the path that the configuration names.
         progress: As in `Recommender.search`.
+        execution: `workers`, `executor` and `ray_address` as in `Recommender.search`.
 
     Raises:
         ConfigError: If the run was not made from a path, or with objects that a file cannot hold.
@@ -48,5 +54,5 @@ def search_from_config(
         fidelity=fidelity,
         schema=None if config.schema is None else Schema.from_dict(config.schema),
         progress=progress,
-        **{**config.roles, **rest},
+        **{**config.roles, **rest, **execution},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,15 @@ def gpus() -> tuple[str, ...]:
     found = tf.config.list_physical_devices("GPU")
     given = [name.strip() for name in os.environ.get(_VISIBLE, "").split(",") if name.strip()]
     return tuple(given[: len(found)]) if given else tuple(str(number) for number in range(len(found)))
+
+
+def leave_gpu_memory() -> None:
+    """Has TensorFlow take the memory of GPUs as it is needed, if it has not begun to use them: others need it too."""
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        with suppress(RuntimeError):  # it has begun
+            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def shares(workers: int, of: Sequence[int], gpu: Sequence[str] = ()) -> list[Share]:

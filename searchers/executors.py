@@ -9,7 +9,7 @@ from typing import Any
 
 from autorec.errors import ConfigError, nearest, require
 from autorec.run import Run
-from autorec.searchers.cores import cores, gpus, shares
+from autorec.searchers.cores import cores, gpus, leave_gpu_memory, shares
 from autorec.searchers.executor import Executor
 from autorec.searchers.portable import PortableTrainer
 from autorec.searchers.processes import Processes
@@ -80,8 +80,11 @@ class Execution:
         Raises:
             ConfigError: If one of them cannot.
         """
-        if self.kind is not None:
-            pack(PortableTrainer("", space, callbacks, {}), PortableTrainer.GIVEN)
+        if self.kind is None:
+            return
+        pack(PortableTrainer("", space, callbacks, {}), PortableTrainer.GIVEN)
+        if self.kind == "processes":
+            leave_gpu_memory()
 
     def begin(
         self, run: Run, trainer: TrialTrainer, cache: Path, emit: Callable[[dict[str, Any]], None]
