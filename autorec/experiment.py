@@ -36,8 +36,9 @@ from autorec.steps.clock import Clock
 from autorec.steps.columns import check_sources, get_schema
 from autorec.steps.course import get_schedule, in_words
 from autorec.steps.encoding import check_encoded, encoded
-from autorec.steps.ensemble import EnsembleMaker, good_trials
+from autorec.steps.ensemble import EnsembleMaker
 from autorec.steps.growth import Growth
+from autorec.steps.members import good_trials
 from autorec.steps.refit import refit
 from autorec.steps.simple_models import train_baselines
 from autorec.tensorflow_log import traced_often

@@ -36,7 +36,7 @@ METHOD = 1
 ROOT = Path(__file__).resolve().parent.parent
 SETS = ("frappe", "movielens100k", "adult", "digits")
 SEEDS = (0, 1, 2, 3, 4)
-ITERATIONS, QUICK_ITERATIONS = 11, 3
+ITERATIONS, QUICK_ITERATIONS = 11, 4
 RULES = ("prs", "pap", "pie")
 HALF = 2  # the largest size that counts as at most half is the number of iterations over this one
 

@@ -23,8 +23,8 @@ from autorec.spaces import DNN
 from tests import fitted
 from tests.export.test_folder import PLAIN_TENSORFLOW
 
-QUICK: dict[str, Any] = {"epochs": 1, "progress": False, "baselines": False}
-GROWING: dict[str, Any] = {**QUICK, "searcher": "ensemble", "max_trials": 6, "target": "click", "space": DNN(dim=4)}
+QUICK: dict[str, Any] = {"epochs": 1, "progress": False, "baselines": False, "statistics": None}
+GROWING: dict[str, Any] = {**QUICK, "searcher": "ensemble", "max_trials": 4, "target": "click", "space": DNN(dim=4)}
 
 
 def clicks(rows: int = 600, seed: int = 0) -> Any:
@@ -33,9 +33,9 @@ def clicks(rows: int = 600, seed: int = 0) -> Any:
 
 @lru_cache
 def searched() -> CTRRecommender:
-    """Returns a search of four trials whose files are all kept."""
+    """Returns a search of three trials whose files are all kept."""
     rec = CTRRecommender(DNN(dim=4))
-    return rec.search(clicks(), target="click", searcher="random", max_trials=4, keep=4, **QUICK)
+    return rec.search(clicks(), target="click", searcher="random", max_trials=3, keep=3, **QUICK)
 
 
 @lru_cache
@@ -120,22 +120,17 @@ def test_an_exported_folder_loads_bit_for_bit_and_says_who_is_in_it(tmp_path: Pa
     ]
 
 
-def test_the_leaderboard_shows_members_and_weights(tmp_path: Path) -> None:
+def test_members_and_weights_are_told_and_stand_in_the_leaderboard(tmp_path: Path) -> None:
+    told: list[str] = []
     rec = copy_of(searched(), tmp_path)
-    rec.ensemble(2, None, progress=False)
+    rec.ensemble(2, None, progress=lambda event: told.append(event["text"]))
+    assert "ensemble of 2 of 3 trials (unpruned)" in told[0]
+    assert "members disagree on" in told[0]
     board = rec.leaderboard()
     [row] = board.filter(board["kind"] == "ensemble").to_dicts()
     assert row["trial"] == "ensemble of 2"
     assert row["values"].count("trial ") == 2
     assert row["val_auc"] == rec.ensemble_["score"]  # type: ignore[index]
-
-
-def test_members_weights_and_diversity_are_told(tmp_path: Path) -> None:
-    told: list[str] = []
-    copy_of(searched(), tmp_path).ensemble(2, None, progress=lambda event: told.append(event["text"]))
-    assert len(told) == 1
-    assert "ensemble of 2 of 4 trials (unpruned)" in told[0]
-    assert "members disagree on" in told[0]
 
 
 def test_a_single_trial_can_still_be_taken(tmp_path: Path) -> None:
@@ -145,6 +140,7 @@ def test_a_single_trial_can_still_be_taken(tmp_path: Path) -> None:
     np.testing.assert_array_equal(autorec.load(folder).predict(rows), load_run(rec.directory_, 0).predict(rows))
 
 
+@pytest.mark.long
 def test_a_search_that_goes_on_ends_its_reign(tmp_path: Path) -> None:
     arguments: dict[str, Any] = {"target": "click", "searcher": "random", **QUICK, "directory": tmp_path / "run"}
     rec = CTRRecommender("lr").search(clicks(200), max_trials=2, **arguments)
@@ -153,12 +149,14 @@ def test_a_search_that_goes_on_ends_its_reign(tmp_path: Path) -> None:
     assert rec.search(clicks(200), max_trials=3, **arguments).ensemble_ is None
 
 
+@pytest.mark.long
 def test_several_targets_share_the_members(tmp_path: Path) -> None:
     rec = copy_of(fitted.searched(), tmp_path)
     found = rec.ensemble(progress=False).predict(fitted.clicks(30, 1))
     assert set(found) == {"click", "like"}
 
 
+@pytest.mark.long
 def test_ratings_are_means_within_their_bounds(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = {"user": rng.integers(0, 9, 300).astype(str), "rating": rng.integers(1, 6, 300).astype(float)}
@@ -179,8 +177,8 @@ def test_nothing_searched_yet_is_said() -> None:
 
 def test_more_members_than_trials_an_unknown_rule_and_other_runs_are_refused(tmp_path: Path) -> None:
     rec = copy_of(searched(), tmp_path)
-    with pytest.raises(ConfigError, match="`size` must be at most 4, the number of good trials, got 5"):
-        rec.ensemble(size=5)
+    with pytest.raises(ConfigError, match="`size` must be at most 3, the number of good trials, got 4"):
+        rec.ensemble(size=4)
     with pytest.raises(ConfigError, match="`pruning` must be one of .*got 'pia'.*Did you mean 'pie'"):
         rec.ensemble(pruning="pia")
     with pytest.raises(ConfigError, match="folders of trials of the run"):
@@ -207,9 +205,10 @@ def test_a_growing_search_ends_in_its_ensemble() -> None:
     np.testing.assert_allclose(rec.predict(clicks(50, 6)), mean_of_members(rec, clicks(50, 6)), atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_growing_search_cut_in_the_middle_ends_alike(tmp_path: Path) -> None:
     arguments = {**GROWING, "directory": tmp_path / "run"}
-    CTRRecommender().search(clicks(), **{**arguments, "max_trials": 4})
+    CTRRecommender().search(clicks(), **{**arguments, "max_trials": 2})
     journal = tmp_path / "run" / "journal.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     kept = list(itertools.takewhile(lambda line: b'"event": "ensemble"' not in line, lines))

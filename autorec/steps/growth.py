@@ -9,7 +9,8 @@ from typing import Any
 from autorec.searchers.ensemble import Ensemble
 from autorec.searchers.growing import grow
 from autorec.searchers.oracles import spread
-from autorec.steps.ensemble import EnsembleMaker, Row, panel_of
+from autorec.steps.ensemble import EnsembleMaker
+from autorec.steps.members import Row, panel_of
 
 
 @dataclass

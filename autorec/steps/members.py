@@ -1,0 +1,104 @@
+"""Which trials of a run may be members of an ensemble, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autorec.data.cache import Part
+from autorec.data.layout import Layout
+from autorec.errors import ConfigError
+from autorec.loading import MODEL
+from autorec.run import Run
+from autorec.searchers.panel import Panel, Votes
+
+#: Validation rows by which members are chosen, at most; a choice takes some seconds with so many.
+ROWS = 20_000
+
+Row = dict[str, Any]
+
+
+def good_trials(run: Run) -> list[Row]:
+    """Returns the trials that an ensemble may have, the best first: trained, of the best fidelity, their files kept."""
+    trained = [row for row in run.leaderboard() if row["kind"] == "trial" and row["status"] == "completed"]
+    best: dict[str, int] = next((row["fidelity"] for row in trained if row["rank"] == 1), {})
+    return [row for row in trained if row["fidelity"] == best and (run.trial_directory(row["number"]) / MODEL).exists()]
+
+
+def named_trials(run: Run, trials: Sequence[Any] | None) -> list[Row]:
+    """Returns the good trials of a run, or those of them that are named.
+
+    Args:
+        run: The run.
+        trials: Numbers of trials or paths of their folders; None takes all good ones.
+
+    Raises:
+        ConfigError: If one is no good trial of this run, or is named twice.
+    """
+    good = good_trials(run)
+    if trials is None:
+        return good
+    if isinstance(trials, (str, Path)) or not isinstance(trials, Sequence) or not trials:
+        raise ConfigError("trials", "a list of numbers of trials or paths of their folders", trials)
+    numbers = [_number(run, trial) for trial in trials]
+    by_number = {row["number"]: row for row in good}
+    for number, trial in zip(numbers, trials):
+        if number not in by_number:
+            hint = "Those are trained, at the best fidelity, and their files are kept."
+            raise ConfigError("trials", f"some of the trials {sorted(by_number)}", trial, hint)
+    if len(set(numbers)) < len(numbers):
+        raise ConfigError("trials", "different trials", list(trials))
+    return [row for row in good if row["number"] in numbers]
+
+
+def _number(run: Run, trial: Any) -> int:
+    if isinstance(trial, (int, np.integer)) and not isinstance(trial, bool):
+        return int(trial)
+    if not isinstance(trial, (str, Path)):
+        raise ConfigError("trials", "numbers of trials or paths of their folders", trial)
+    path = Path(trial).resolve()
+    if path.parent != (run.directory / "trials").resolve() or not path.name.isdigit():
+        hint = "The members of an ensemble are of one run, which encoded its columns once."
+        raise ConfigError("trials", f"folders of trials of the run {run.directory}", str(trial), hint)
+    return int(path.name)
+
+
+def panel_of(outputs: Sequence[np.ndarray], part: Part, layout: Layout, *, seed: int = 0, most: int = ROWS) -> Panel:
+    """Returns what trials answer for the labelled validation rows, or for some of them where they are many.
+
+    Args:
+        outputs: (targets, rows) of each trial.
+        part: The validation rows.
+        layout: Their columns.
+        seed: Seed of the rows that are taken.
+        most: Most rows.
+    """
+    stacked = np.stack(outputs)  # (members, targets, rows)
+    taken = np.ones(part.rows, bool)
+    if part.rows > most:
+        taken[np.random.default_rng([seed, 8]).permutation(part.rows)[most:]] = False
+    votes = []
+    for place, target in enumerate(layout.targets):
+        labels = np.asarray(part.labels[:, place])
+        rows = np.flatnonzero(taken & ~np.isnan(labels))
+        if len(rows):
+            weights = None if part.weights is None else np.asarray(part.weights)[rows]
+            bounds: dict[str, Any] = {}
+            if target.kind == "real":
+                bounds = {"scale": target.std, "low": target.low, "high": target.high}
+            votes.append(Votes(stacked[:, place, rows], labels[rows], target.kind, weights, numbers=rows, **bounds))
+    return Panel(votes)
+
+
+def check_size(size: Any, count: int) -> None:
+    """Checks the size of an ensemble against the number of trials that it may have.
+
+    Raises:
+        ConfigError: If there are fewer of them.
+    """
+    if isinstance(size, int) and size > count:
+        hint = "They are trained, at the best fidelity, and their files are kept: a search keeps more with `keep=`."
+        raise ConfigError("size", f"at most {count}, the number of good trials", size, hint)
