@@ -162,8 +162,7 @@ class _Search:
             if reason is None:
                 event = waiting.popleft() if waiting else self.proposals.ask()
             if event is not None:
-                last = self.max_trials is not None and counted + self.executor.slots >= self.max_trials
-                self._start(event, self.shares.next(last))
+                self._start(event, self.shares.next(self._is_last(counted)))
                 self._take(self.executor.slots - 1)
             elif self.running:
                 self._take(len(self.running) - 1)  # its result may be a reason to go on
@@ -174,6 +173,11 @@ class _Search:
         if self.max_trials is not None and counted >= self.max_trials:
             return "max_trials"
         return "time_limit" if self.shares.too_late() else None
+
+    def _is_last(self, counted: int) -> bool:
+        """Returns whether no other trial waits for the one that begins, nor for its room before there is a result."""
+        beside = self.executor.slots if self.shares.usual() is not None else 1
+        return self.max_trials is not None and counted + beside >= self.max_trials
 
     def _counted(self, waiting: Iterable[Mapping[str, Any]]) -> int:
         """Returns how many trials count that were begun, without those that wait to be trained again.

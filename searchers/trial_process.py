@@ -79,8 +79,10 @@ class TrialProcess:
             self._train(evaluate, setting, self._jobs.get())
 
     def _load(self, setting: Setting) -> Any:
-        from autorec.tensorflow_log import import_quietly
+        from autorec.tensorflow_log import LEVEL, import_quietly
 
+        if os.environ.get(LEVEL) == "3":  # set by the same function in the process of the search
+            del os.environ[LEVEL]
         import_quietly()
         import tensorflow as tf
 
