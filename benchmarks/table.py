@@ -15,6 +15,7 @@ README = ROOT / "README.md"
 TRAINING_STEP = ROOT / "docs" / "training_step.md"
 SHARPNESS = ROOT / "docs" / "sharpness.md"
 SEARCH = ROOT / "docs" / "search.md"
+ENSEMBLES = ROOT / "docs" / "ensembles.md"
 PEERS = {
     "floor": "the matrix products alone: the floor",
     "ours": "AutoRec",
@@ -192,6 +193,7 @@ def write(path: Path, name: str, lines: Sequence[str]) -> None:
 
 
 def main() -> None:
+    from benchmarks import ensemble_tables
     from benchmarks.search_tables import tables
 
     write(README, "benchmarks", rows())
@@ -205,6 +207,10 @@ def main() -> None:
         for name, lines in tables().items():
             if lines:
                 write(SEARCH, name, lines)
+    records = {name: figures_of(name) for name in ("ensemble", "automl_ensemble")}
+    for name, lines in ensemble_tables.tables(records).items():
+        if lines:
+            write(ENSEMBLES, name, lines)
 
 
 if __name__ == "__main__":
