@@ -166,10 +166,10 @@ class Table(Cells):
         return {graph: sum(each) / len(each) for graph, each in found.items() if len(each) == len(seeds)}
 
     def seconds(self, name: str, fidelity: str) -> list[float]:
-        """Returns what each training of a set took."""
+        """Returns the processor seconds of each training of a set: those of the clock hang on what else runs."""
         return [
-            float(row["seconds"])
-            for row, (configuration, _, _) in zip(self.rows, self._cells())
+            figures["train"]
+            for configuration, _, figures in self._cells()
             if configuration["set"] == name and configuration["fidelity"] == fidelity
         ]
 
