@@ -9,6 +9,7 @@ import numpy as np
 
 from autorec.errors import unknown_name
 from autorec.searchers.forward_selection import forward_selection
+from autorec.searchers.mixture import one_thread
 from autorec.searchers.panel import Panel
 from autorec.searchers.pruning import ALPHA, RULES, Pruned, check_pruning, prune
 
@@ -50,12 +51,13 @@ def select(
             return lambda some: forward_selection(some, size=size)
         return lambda some: prune(some, rule, size=size, seed=seed, alpha=alpha, start=start)
 
-    if pruning is None:
-        first = panel.size if size is None else min(size, panel.size)
-        return prune(panel.of(range(first)), None).among(panel.size, range(first)), None
-    if pruning == "auto":
-        pruning = min(TRIED, key=lambda rule: cross_fitted(panel, choose(rule), seed=seed))
-    return choose(pruning)(panel), pruning
+    with one_thread():
+        if pruning is None:
+            first = panel.size if size is None else min(size, panel.size)
+            return prune(panel.of(range(first)), None).among(panel.size, range(first)), None
+        if pruning == "auto":
+            pruning = min(TRIED, key=lambda rule: cross_fitted(panel, choose(rule), seed=seed))
+        return choose(pruning)(panel), pruning
 
 
 def check_selection(pruning: Any, size: Any, alpha: Any = ALPHA, start: Any = "best") -> None:

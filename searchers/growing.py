@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autorec.errors import unknown_name
-from autorec.searchers.mixture import fit_weights
+from autorec.searchers.mixture import fit_weights, one_thread
 from autorec.searchers.panel import Panel
 from autorec.searchers.pruning import ALPHA, RULES, pap, pie, prs
 
@@ -67,6 +67,19 @@ def grow(
     """
     if rule is not None and rule not in RULES:
         raise unknown_name("pruning", rule, RULES)
+    with one_thread():
+        return _grown(panel, members, candidates, rule, np.random.default_rng(seed), alpha, start)
+
+
+def _grown(
+    panel: Panel,
+    members: Sequence[int],
+    candidates: Sequence[int],
+    rule: str | None,
+    rng: np.random.Generator,
+    alpha: float,
+    start: str,
+) -> Grown:
     before = _fitted(panel, None, members) if members else None
     tried = [_fitted(panel, candidate, [*members, candidate]) for candidate in candidates]
     best = min(tried, key=lambda each: each.loss, default=before)
@@ -74,7 +87,7 @@ def grow(
         return Grown(None, (), np.zeros(panel.size), np.inf)
     if before is not None and best.loss > before.loss:
         best = before
-    kept = _kept(panel, best, rule, np.random.default_rng(seed), alpha, start)
+    kept = _kept(panel, best, rule, rng, alpha, start)
     if len(kept) == len(best.members):
         return best
     pruned = _fitted(panel, best.winner, [member for member in best.members if member in kept])

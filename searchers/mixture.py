@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 
@@ -10,8 +12,8 @@ from autorec.searchers.panel import Panel, Votes
 
 #: Equal weights count as so many rows for each member.
 PRIOR = 200
-_STEPS, _HALVINGS, _ENOUGH = 30, 20, 1e-10
-_INNER = 500  # steps of the quadratic problem within a step
+_STEPS, _HALVINGS, _ENOUGH = 30, 20, 1e-8
+_INNER = 300  # steps of the quadratic problem within a step
 
 
 def fit_weights(panel: Panel, members: Sequence[int], *, prior: float = PRIOR) -> np.ndarray:
@@ -47,6 +49,14 @@ def fit_weights(panel: Panel, members: Sequence[int], *, prior: float = PRIOR) -
     rows = sum(len(each.labels) for each in panel.votes)
     shrink = prior * count / (prior * count + rows)
     return panel.weights(chosen, (1.0 - shrink) * weights + shrink / count)
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Returns a scope in which linear algebra stays on one thread: beside other work, several wait for each other."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1, "blas")
+    return limits
 
 
 def _along(parts: Sequence[tuple[Votes, np.ndarray]], weights: np.ndarray, step: np.ndarray, gain: float) -> np.ndarray:

@@ -156,20 +156,32 @@ def prune(
     check_pruning(rule, size, alpha, start)
     step = _step(panel, rule, np.random.default_rng(seed), alpha, start)
     members = list(range(panel.size))
+    if size is not None:
+        return _pruned_to(panel, members, size, rule, step, prior)
     found = _fitted(panel, members, prior)
-    while rule is not None and len(members) > (_LEAST if size is None else size):
+    while rule is not None and len(members) > _LEAST:
         kept = step(members, found.weights)
-        if kept == members:
-            if rule == "prs" and len(members) > _LEAST:
-                continue  # the coin once more
-            if size is None:
-                break
-            kept = _without_least(panel, members, found.weights)
+        if kept == members and rule == "prs":
+            continue  # the coin once more
         after = _fitted(panel, kept, prior)
-        if size is None and after.loss > found.loss + tolerance:
+        if kept == members or after.loss > found.loss + tolerance:
             break
         members, found = kept, after
     return found
+
+
+def _pruned_to(panel: Panel, members: list[int], size: int, rule: str | None, step: Step, prior: float) -> Pruned:
+    """Returns the ensemble that is left when no more than `size` are."""
+    by_weights = rule == "pap"  # the others need none until the end
+    while rule is not None and len(members) > size:
+        weights = fit_weights(panel, members, prior=prior) if by_weights else panel.weights(members)
+        kept = step(members, weights)
+        if kept == members:
+            if rule == "prs" and len(members) > _LEAST:
+                continue  # the coin once more
+            kept = _without_least(panel, members, fit_weights(panel, members, prior=prior))
+        members = kept
+    return _fitted(panel, members, prior)
 
 
 def _step(panel: Panel, rule: str | None, rng: np.random.Generator, alpha: float, start: str) -> Step:

@@ -124,6 +124,8 @@ class EnsembleMaker:
         """Returns how many trials can be joined in time, by how long it takes to load the first."""
         if self.deadline is None or not known:
             return len(known)
+        if time.monotonic() >= self.deadline:
+            return 0
         begin = time.monotonic()
         load_model(self.run.trial_directory(known[0][0]["number"]) / MODEL)
         now = time.monotonic()

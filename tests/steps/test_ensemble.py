@@ -17,7 +17,8 @@ from autorec.searchers.outputs import OUTPUTS, read_outputs
 from autorec.steps.ensemble import in_words
 from autorec.steps.members import good_trials
 from autorec.training.prediction import predict
-from tests.steps.trained import PART, add, four_trials, maker
+from autorec.training.validation import validate
+from tests.steps.trained import LAYOUT, PART, add, four_trials, maker
 from tests.training import small
 
 
@@ -50,6 +51,17 @@ def test_the_model_is_the_weighted_mean_of_its_members(run: Run) -> None:
     expected = sum(each["weight"] * one["click"] for each, one in zip(event["members"], alone))
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert len(alone) == 2
+
+
+def test_a_pruned_model_is_smaller_and_loads_and_evaluates_as_it_was_written_down(run: Run) -> None:
+    sizes = []
+    for size in (None, 2):
+        maker(run).make(good_trials(run), "pie" if size else None, size)
+        model = load_model(run.directory / ENSEMBLE / MODEL)
+        sizes.append(model.count_params())
+        for name, value in validate(model, PART, LAYOUT).items():
+            assert run.events("ensemble")[-1]["metrics"][name] == pytest.approx(value, abs=1e-6)
+    assert sizes[1] == run.events("ensemble")[-1]["parameters"] < sizes[0]
 
 
 def test_the_event_says_what_it_is(run: Run) -> None:
