@@ -189,7 +189,7 @@ class Raising:
         """Returns the seconds that the search part has to leave: what the trainings behind it will take, or a share.
 
         Those that are done for the present order of trials need no more time; what a newcomer to the finals needs is
-        always kept, since a trial that cannot reach them is of no use.
+        always kept, since a trial that cannot reach them is of no use. Where no final would come to anything nothing is.
         """
         if self.total is None:
             return 0.0
@@ -207,7 +207,7 @@ class Raising:
         for repetition in repetitions:
             needed += self._rounds(self.schedule.finalists - self._done(finalists, FULL, repetition)) * single
         most = self.total * (_REDUCED_SHARE if self.schedule.reduced else _FULL_SHARE)
-        return min(_MARGIN * max(needed, newcomer), most)
+        return min(_MARGIN * max(needed, newcomer), most) if most >= self._floor() else 0.0
 
     def _done(self, numbers: list[int], fidelity: Fidelity, repetition: int = 0) -> int:
         return sum(self._row(number, fidelity, repetition) is not None for number in numbers)
@@ -244,12 +244,14 @@ class Raising:
         While all trials were cut nobody knows how long one takes; it then needs a part of what the longest one had.
         """
         left = self._left()
-        if left is None:
-            return True
+        return left is None or left >= self._floor()
+
+    def _floor(self) -> float:
+        """Returns the least seconds in which a first training at full fidelity comes to something."""
         rows = [row for row in self.run.trials() if row["status"] == "completed"]
         known = any(not row["cut"] for row in rows)
         usual = self.seconds(FULL) if known else max((row["seconds"] for row in rows), default=None)
-        return left >= _LEAST * (usual or 0.0)
+        return _LEAST * (usual or 0.0)
 
 
 def _usual(rows: list[dict[str, Any]]) -> float:

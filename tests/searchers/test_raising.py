@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from autorec.errors import ConfigError, SearchAborted
 from autorec.run import Run, origin
-from autorec.searchers import executor, proposals, raising, shares
+from autorec.searchers import executor, outcome, proposals, raising, shares
 from autorec.searchers.fidelity import Fidelity, Schedule
 from autorec.searchers.oracles import get_oracle
 from autorec.searchers.runner import Job, search
@@ -241,13 +242,15 @@ class TimedTrial:
 
     clock: Clock
     per_row: float = 0.01
+    full_seconds: float | None = None
     trusted: bool = True
     full: Fidelity = FULL
     jobs: list[Job] = field(default_factory=list)
 
     def __call__(self, job: Job) -> dict[str, Any]:
         self.jobs.append(job)
-        end = self.clock.now + self.per_row * job.fidelity.get("rows", 1000)
+        seconds = self.per_row * job.fidelity.get("rows", 1000)
+        end = self.clock.now + (self.full_seconds if self.full_seconds and not job.fidelity else seconds)
         cut = job.deadline is not None and end > job.deadline
         self.clock.now = max(self.clock.now, job.deadline or 0.0) if cut else end
         return {**noisy_trial(job), "cut": cut}
@@ -264,6 +267,7 @@ def limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Limited:
         clock = Clock()
         for module in (shares, executor, raising):
             monkeypatch.setattr(module, "time", clock)
+        monkeypatch.setattr(outcome, "alarm", lambda at: nullcontext())  # which has the true time
         evaluate = TimedTrial(clock, **more)
         with Run(tmp_path / folder) as opened:
             run_search(opened, evaluate=evaluate, max_trials=None, deadline=limit, schedule=schedule)
@@ -323,3 +327,23 @@ def test_an_end_by_the_clock_goes_on_with_the_trainings_behind_the_search(tmp_pa
     (tmp_path / "again" / "journal.jsonl").write_bytes(b"".join(lines[: place + 2]))
     trial, _, _ = limited(100, "again")
     assert trial.jobs[0].fidelity == STEP.to_dict()
+
+
+def test_no_final_begins_that_would_come_to_nothing_and_its_time_is_the_searchs(limited: Limited) -> None:
+    _, run, took = limited(2.5)  # a full training takes ten seconds
+    assert shapes(run) == [(LOW.to_dict(), False)] * len(run.trials())
+    assert took == 2  # half a trial is left
+
+
+def test_what_finals_leave_of_their_time_goes_back_to_the_search(limited: Limited) -> None:
+    _, run, took = limited(130, full_seconds=3.0)  # much less than the rows tell
+    own = [row["parent"] is None for row in run.trials()]
+    assert 0.9 * 130 < took <= 130
+    assert any(own[own.index(False) + 8 :])  # behind the first raises and finals
+
+
+def test_after_the_finals_only_a_newcomers_way_through_them_is_kept(limited: Limited) -> None:
+    _, run, _ = limited(130, full_seconds=3.0)
+    finals = next(place for place, row in enumerate(run.trials()) if not row["fidelity"])
+    rows = run.trials()[finals:]
+    assert sum(row["parent"] is None for row in rows) > 10
