@@ -6,7 +6,8 @@ Iterations that want the same net share it.
 
 - `grown_<rule>`: the ensemble that grew with the rule behind each iteration, `grown_none` without one;
 - `none`: the better net of each iteration of `grown_none`, all 11, with fitted weights: the full ensemble;
-- `<rule>_<size>`, `forward_<size>`: the full one pruned to a size, or selected from it;
+- `<rule>_<size>`, `forward_<size>`: the full one pruned to a size at most, as `rec.ensemble` does, or selected from it;
+- `<rule>_<size>_bare`: pruned by the rule alone, every step taken (see `guarded` of `searchers.pruning.prune`);
 - `single`: the net of them that validates best.
 
 Weights and members are chosen on the validation rows. Differences are of test log loss (cross-entropy for digits), seed
@@ -82,12 +83,15 @@ class Cell:
 
     def _pruned(self, names: Sequence[tuple[int, int]]) -> dict[str, dict[str, float]]:
         from autorec.searchers.ensemble_selection import best_single, select
+        from autorec.searchers.pruning import prune
 
         panel = self.nets.panel(names, 0)
         chosen = {"none": select(panel, None)[0], "single": best_single(panel)}
         for size in sizes(self.iterations):
             for rule in (*RULES, "forward"):
                 chosen[f"{rule}_{size}"] = select(panel, rule, size=size, seed=self.nets.seed)[0]
+            for rule in RULES:
+                chosen[f"{rule}_{size}_bare"] = prune(panel, rule, size=size, seed=self.nets.seed, guarded=False)
         return {
             method: self._figures([names[place] for place in one.members], one.weights[list(one.members)])
             for method, one in chosen.items()

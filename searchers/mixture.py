@@ -16,7 +16,9 @@ _STEPS, _HALVINGS, _ENOUGH = 30, 20, 1e-8
 _INNER = 300  # steps of the quadratic problem within a step
 
 
-def fit_weights(panel: Panel, members: Sequence[int], *, prior: float = PRIOR) -> np.ndarray:
+def fit_weights(
+    panel: Panel, members: Sequence[int], *, prior: float = PRIOR, start: np.ndarray | None = None
+) -> np.ndarray:
     """Returns a weight for each of all members, not negative, with the sum 1, and 0 for those not in `members`.
 
     `w = (1 - s) argmin_w loss(sum_j w_j z_j) + s / n`, `s = prior n / (prior n + rows)`
@@ -29,6 +31,7 @@ def fit_weights(panel: Panel, members: Sequence[int], *, prior: float = PRIOR) -
         panel: What the members answer.
         members: Numbers of those in the ensemble.
         prior: Rows that equal weights count for, for each member (0 or more); 0 takes the minimum itself.
+        start: Weights of all members from which the minimum may be near; None starts from equal ones.
 
     Example:
         >>> fit_weights(panel, [0, 2, 5])  # (members,), sums to 1
@@ -39,6 +42,8 @@ def fit_weights(panel: Panel, members: Sequence[int], *, prior: float = PRIOR) -
         return panel.weights(chosen)
     parts = [(each, each.scores[chosen]) for each in panel.votes]
     weights = np.full(count, 1.0 / count)
+    if start is not None and start[chosen].sum() > 0.0:
+        weights = start[chosen] / start[chosen].sum()
     for _ in range(_STEPS):
         slope, curvature = (sum(terms) for terms in zip(*(_derivatives(each, z, weights) for each, z in parts)))
         step = _least_on_simplex(np.asarray(slope), np.asarray(curvature), weights) - weights

@@ -76,15 +76,18 @@ def pap(panel: Panel, members: Sequence[int], weights: np.ndarray) -> list[int]:
     return kept
 
 
-def harms_of(panel: Panel, members: Sequence[int], weights: np.ndarray) -> np.ndarray:
-    """Returns by how much the error rises without each member; below 0 the vote is better without it."""
-    full = panel.error(weights)
+def harms_of(
+    panel: Panel, members: Sequence[int], weights: np.ndarray, figure: Callable[[np.ndarray], float] | None = None
+) -> np.ndarray:
+    """Returns by how much the error (or another figure) rises without each member; below 0 it is better without it."""
+    figure = panel.error if figure is None else figure
+    full = figure(weights)
     harms = []
     for member in members:
         rest = [other for other in members if other != member]
         total = weights[rest].sum()
         left = weights[rest] / total if total > 0.0 else None  # None: equal ones
-        harms.append(panel.error(panel.weights(rest, left)) - full)
+        harms.append(figure(panel.weights(rest, left)) - full)
     return np.array(harms)
 
 
@@ -124,14 +127,15 @@ def prune(
     seed: int = 0,
     alpha: float = ALPHA,
     start: str = "best",
+    guarded: bool = True,
     tolerance: float = 0.0,
     prior: float = PRIOR,
 ) -> Pruned:
     """Returns the ensemble that is left when a rule has been applied again and again, its weights refitted.
 
-    With a size, until no more are left: where a rule would drop none, the one whose absence harms least goes. Without
-    one, as long as the loss does not rise: a step is taken back, and the last one, behind which the loss of the
-    ensemble with refitted weights is higher than before.
+    A step of the rule is taken if the loss of the ensemble with refitted weights does not rise by it. Where it would,
+    or the rule drops none, the member goes whose absence harms least, if that does not raise the loss. When neither is
+    left, it ends; only down to `size` the better of the two is taken whatever it harms.
 
     Args:
         panel: What the members answer for the same held-out rows, which no member was fitted to.
@@ -140,6 +144,8 @@ def prune(
         seed: Seed of what is by chance.
         alpha: Share of diversity against accuracy in PIE, in [0, 1].
         start: First member of PIE: `best` or `random`.
+        guarded: False takes the steps of the rule alone: with a size all of them, until no more are left, without one
+            until the loss rises. Of clicks PIE's diversity alone may then keep members that have learned nothing.
         tolerance: By how much a step may raise the loss (0 or more).
         prior: See `fit_weights`.
 
@@ -155,33 +161,40 @@ def prune(
     """
     check_pruning(rule, size, alpha, start)
     step = _step(panel, rule, np.random.default_rng(seed), alpha, start)
-    members = list(range(panel.size))
-    if size is not None:
-        return _pruned_to(panel, members, size, rule, step, prior)
-    found = _fitted(panel, members, prior)
-    while rule is not None and len(members) > _LEAST:
-        kept = step(members, found.weights)
-        if kept == members and rule == "prs":
-            continue  # the coin once more
-        after = _fitted(panel, kept, prior)
-        if kept == members or after.loss > found.loss + tolerance:
+    found = _fitted(panel, list(range(panel.size)), prior)
+    while rule is not None and len(found.members) > (_LEAST if size is None else min(size, _LEAST)):
+        over = size is not None and len(found.members) > size
+        if not over and not guarded and size is not None:
             break
-        members, found = kept, after
+        tried = _tried(panel, found, rule, step, guarded, over, tolerance, prior)
+        fine = [each for each in tried if each.loss <= found.loss + tolerance]
+        if not fine and not over:
+            break
+        found = fine[0] if fine else min(tried, key=lambda each: each.loss)
     return found
 
 
-def _pruned_to(panel: Panel, members: list[int], size: int, rule: str | None, step: Step, prior: float) -> Pruned:
-    """Returns the ensemble that is left when no more than `size` are."""
-    by_weights = rule == "pap"  # the others need none until the end
-    while rule is not None and len(members) > size:
-        weights = fit_weights(panel, members, prior=prior) if by_weights else panel.weights(members)
-        kept = step(members, weights)
-        if kept == members:
-            if rule == "prs" and len(members) > _LEAST:
-                continue  # the coin once more
-            kept = _without_least(panel, members, fit_weights(panel, members, prior=prior))
-        members = kept
-    return _fitted(panel, members, prior)
+def _tried(
+    panel: Panel,
+    found: Pruned,
+    rule: str,
+    step: Step,
+    guarded: bool,
+    over: bool,
+    tolerance: float,
+    prior: float,
+) -> list[Pruned]:
+    """Returns what a step of the rule leaves, and behind it what the least harmful one leaves, where that counts."""
+    members = list(found.members)
+    kept = step(members, found.weights)
+    while kept == members and rule == "prs" and len(members) > _LEAST:
+        kept = step(members, found.weights)  # the coin once more
+    tried = [] if kept == members else [_fitted(panel, kept, prior, found.weights)]
+    refused = guarded and bool(tried) and tried[0].loss > found.loss + tolerance
+    if refused or (not tried and (guarded or over)):
+        least = members[int(np.argmin(harms_of(panel, members, found.weights, panel.loss)))]
+        tried.append(_fitted(panel, [member for member in members if member != least], prior, found.weights))
+    return tried
 
 
 def _step(panel: Panel, rule: str | None, rng: np.random.Generator, alpha: float, start: str) -> Step:
@@ -192,14 +205,8 @@ def _step(panel: Panel, rule: str | None, rng: np.random.Generator, alpha: float
     return lambda members, weights: pie(panel, members, rng, alpha=alpha, start=start)
 
 
-def _without_least(panel: Panel, members: list[int], weights: np.ndarray) -> list[int]:
-    """Returns the members without the one whose absence harms least."""
-    least = members[int(np.argmin(harms_of(panel, members, weights)))]
-    return [member for member in members if member != least]
-
-
-def _fitted(panel: Panel, members: Sequence[int], prior: float) -> Pruned:
-    weights = fit_weights(panel, members, prior=prior)
+def _fitted(panel: Panel, members: Sequence[int], prior: float, start: np.ndarray | None = None) -> Pruned:
+    weights = fit_weights(panel, members, prior=prior, start=start)
     return Pruned(tuple(members), weights, panel.loss(weights))
 
 

@@ -16,7 +16,7 @@ from autorec.run import Run
 from autorec.searchers.panel import Panel, Votes
 
 #: Validation rows by which members are chosen, at most; a choice takes some seconds with so many.
-ROWS = 20_000
+ROWS = 10_000
 
 Row = dict[str, Any]
 

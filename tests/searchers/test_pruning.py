@@ -170,6 +170,23 @@ def test_without_a_size_the_loss_does_not_rise(rule: str) -> None:
         assert found.loss == pytest.approx(panel.loss(found.weights))
 
 
+def with_idlers() -> Panel:
+    """Returns two good models of clicks that are much alike, and three that have learned nothing."""
+    votes = clicked(2, rows=1500, noise=0.2).votes[0]
+    idle = 0.3 * rng(4).normal(size=(3, 1500))
+    return Panel([Votes(np.concatenate([votes.outputs, idle]), votes.labels, "binary")])
+
+
+def test_a_guarded_rule_drops_those_who_learned_nothing_where_diversity_alone_keeps_them() -> None:
+    assert prune(with_idlers(), "pie", size=3).members == (0, 1)
+    assert not {0, 1} <= set(prune(with_idlers(), "pie", size=3, guarded=False).members)
+
+
+def test_a_rule_that_is_not_guarded_ends_at_the_size() -> None:
+    assert len(prune(with_idlers(), "pie", size=4, guarded=False).members) == 4
+    assert len(prune(clicked(7), "prs", size=3, guarded=False).members) == 3
+
+
 def test_a_tolerance_prunes_further() -> None:
     panel = clicked(8, rows=500)
     assert len(prune(panel, "pie", tolerance=1.0).members) == 2 < len(prune(panel, "pie").members)
