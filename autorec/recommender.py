@@ -34,6 +34,9 @@ _NOT_IN_FIT = (
     "max_model_size",
     "max_latency",
     "ensemble",
+    "workers",
+    "executor",
+    "ray_address",
 )
 
 

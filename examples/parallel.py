@@ -3,10 +3,9 @@
 Run: python examples/parallel.py
 """
 
-import os
-
 import autorec as ar
 from autorec.data.demo import click_log
+from autorec.searchers.cores import cores
 
 
 def build(hp):  # travels to the processes as it is
@@ -14,7 +13,7 @@ def build(hp):  # travels to the processes as it is
     return ar.ctr_model(inputs, [ar.blocks.MLP.tune(hp)(fields), ar.blocks.FactorizationMachine.tune(hp)(fields)])
 
 
-workers = min(2, len(os.sched_getaffinity(0)))
+workers = min(2, len(cores()))
 rec = ar.CTRRecommender(space=build)
 rec.search(
     click_log(rows=10_000), target="click", searcher="random", max_trials=4, epochs=2, baselines=False, workers=workers

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
-from autorec.errors import SearchAborted
+from autorec.errors import DataError, SearchAborted
 from autorec.run import Run
 from autorec.searchers.executor import Ended
 from autorec.searchers.job import Job, seconds_until
@@ -140,8 +140,14 @@ class Pool(Generic[S]):
             self._check(min(time.monotonic() - began, 2 * _POLL))
         ended, files = self._ended.popleft()
         if files is not None:
-            deliver(files, self._run.trial_directory(ended.number))
+            self._deliver(ended.number, files)
         return ended
+
+    def _deliver(self, number: int, files: Any) -> None:
+        try:
+            deliver(files, self._run.trial_directory(number))
+        except OSError as error:
+            raise DataError(f"the model of trial {number} cannot be kept: {error}", file=self._run.directory) from error
 
     def close(self) -> None:
         """Ends all processes at once."""
@@ -213,9 +219,17 @@ class Pool(Generic[S]):
                 self._lose(place, f"its process did not answer for {_SILENT:.0f} s")
             elif not place.ready and place.age > _LOADING:
                 self._lose(place, f"its process was not ready within {_LOADING:.0f} s")
-        for task in [task for task in self._queue if _over(task, 0.0)]:
+        for task in [task for task in self._queue if _behind(task)]:
+            if self._hope(task):
+                continue
             self._queue.remove(task)
             self._fail(task, OVERRUN)
+
+    def _hope(self, task: Task) -> bool:
+        """Returns whether a trial that waits is all that may give the search a result: it is then begun too late."""
+        if task is not self._queue[0] or self._ended or any(place.task is not None for place in self._places):
+            return False
+        return not any(row["status"] == "completed" for row in self._run.trials())
 
     def _lose(self, place: Place[S], cause: str) -> None:
         """Gives up a process that is lost; its trial is begun once more, or fails."""
@@ -246,6 +260,12 @@ class Pool(Generic[S]):
 def _over(task: Task, late: float) -> bool:
     left = seconds_until(task.end)
     return left is not None and left < -late
+
+
+def _behind(task: Task) -> bool:
+    """Returns whether a trial that waits for a process has no time left."""
+    left = seconds_until(task.job.deadline)
+    return left is not None and left < 0
 
 
 def _with_costs(job: Job, costs: dict[str, Any] | None) -> Job:

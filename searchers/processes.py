@@ -38,7 +38,7 @@ class LocalProcess:
         self._place = Path(setting.place)
         # A group of its own: Ctrl-C in a terminal is for the process of the search, which then ends this one.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", MODULE, str(theirs.fileno())],
+            [sys.executable, "-P", "-m", MODULE, str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
             env={**os.environ, **setting.share.environment(), "PYTHONPATH": import_path()},

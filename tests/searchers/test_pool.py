@@ -233,3 +233,12 @@ def test_closing_ends_all_processes(run: Run) -> None:
     _, pool = result(run, completes)
     pool.close()
     assert all(seat.closed for seat in pool.seats)
+
+
+def test_a_trial_that_waited_for_a_process_until_its_time_was_over_is_not_begun(run: Run) -> None:
+    pool = PlayedPool(run, 1, completes)
+    for number in range(2):  # the first one is all hope of a search without a result
+        pool.start(Job(number, kt.HyperParameters(), 1, time.monotonic() - 1, None, {}), None)
+    statuses = {ended.number: ended.outcome["status"] for ended in (pool.wait(), pool.wait())}
+    assert statuses == {0: "completed", 1: "failed"}
+    assert len(pool.seats[0].jobs) == 1
