@@ -189,8 +189,8 @@ class Raising:
         """Returns the seconds that the search part has to leave: what the trainings behind it will take, or a share.
 
         Those that are done for the present order of trials need no more time; what a newcomer to the finals needs is
-        always kept, since a trial that cannot reach them is of no use. Where no final would come to anything, nothing is
-        kept.
+        always kept, since a trial that cannot reach them is of no use. Where no final would come to anything,
+        nothing is kept.
         """
         if self.total is None:
             return 0.0
