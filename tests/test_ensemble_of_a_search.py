@@ -19,6 +19,7 @@ import autorec
 from autorec.errors import ConfigError
 from autorec.loading import load_run
 from autorec.recommender import CTRRecommender, RatingRecommender
+from autorec.run import Run
 from autorec.spaces import DNN
 from tests import fitted
 from tests.export.test_folder import PLAIN_TENSORFLOW
@@ -217,6 +218,14 @@ def test_a_growing_search_cut_in_the_middle_ends_alike(tmp_path: Path) -> None:
     rows = clicks(50, 7)
     assert [e["trial"] for e in rec.ensemble_["members"]] == [e["trial"] for e in grown().ensemble_["members"]]  # type: ignore[index]
     np.testing.assert_array_equal(rec.predict(rows), grown().predict(rows))
+
+
+@pytest.mark.long
+def test_two_workers_grow_an_ensemble_too() -> None:
+    rec = CTRRecommender().search(clicks(), **GROWING, workers=2)
+    grown_by_one = [event["trials"] for event in Run(grown().directory_, read_only=True).events("grown")]
+    assert [event["trials"] for event in Run(rec.directory_, read_only=True).events("grown")] == grown_by_one
+    np.testing.assert_allclose(rec.predict(clicks(50, 9)), mean_of_members(rec, clicks(50, 9)), atol=1e-6)
 
 
 # Of an effort
