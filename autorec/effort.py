@@ -51,7 +51,7 @@ def fill(effort: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("max_trials") is not None or given.get("time_limit") is not None:
         chosen |= {"max_trials": None, "time_limit": None}
     if given.get("searcher") == GROWING or isinstance(given.get("searcher"), Ensemble):
-        chosen["space"] = GROWN
+        chosen |= {"space": GROWN, "fidelity": None}  # members are what they were when they joined: trained in full
     if isinstance(chosen["space"], Mapping):
         chosen["space"] = from_config(chosen["space"])
     return {**chosen, **{name: value if value is not None else chosen.get(name) for name, value in given.items()}}

@@ -63,7 +63,8 @@ def test_the_best_effort_ends_in_an_ensemble_and_keeps_trials_to_choose_from() -
 
 @pytest.mark.parametrize("searcher", ["ensemble", Ensemble(pruning="pap", seed=1)])
 def test_a_growing_search_has_a_space_of_depths_unless_one_is_given(searcher: object) -> None:
-    assert fill("best", {**NOTHING, "searcher": searcher})["space"] == "dnn"
+    found = fill("best", {**NOTHING, "searcher": searcher})
+    assert (found["space"], found["fidelity"]) == ("dnn", None)
     assert fill(None, {**NOTHING, "searcher": searcher, "space": "auto"})["space"] == "auto"
 
 
