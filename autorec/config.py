@@ -58,9 +58,9 @@ class SearchConfig:
         if self.statistics not in ("ordered", "kfold", None):
             raise ConfigError(
                 "statistics",
-                "'ordered', 'kfold' or None",
+                "'auto', 'ordered', 'kfold' or None",
                 self.statistics,
-                nearest(self.statistics, ("ordered", "kfold")),
+                nearest(self.statistics, ("auto", "ordered", "kfold")),
             )
         if not isinstance(self.fraction, float) or not 0.0 < self.fraction < 1.0:
             raise ConfigError("validation_fraction", "a number between 0 and 1", self.fraction)

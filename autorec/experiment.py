@@ -182,7 +182,7 @@ class Experiment:
     # The run
 
     def _config(self, arguments: Mapping[str, Any]) -> SearchConfig:
-        names = ("target", "roles", "objective", "warm_start")
+        names = ("target", "roles", "objective", "warm_start", "statistics")
         objectives = [objective.name for objective in self.objectives]
         return SearchConfig(
             task=self.task,
@@ -194,6 +194,7 @@ class Experiment:
             space=to_config(self.model_space),
             searcher=self.searcher if isinstance(self.searcher, str) else type(self.searcher).__name__,
             options=self.options.to_dict(),
+            statistics=checked.statistics(arguments["statistics"], trees=arguments["trees"], time=self.schema.time),
             objective=None if arguments["objective"] is None else objectives if objectives[1:] else objectives[0],
             warm_start=get_warm_start(arguments["warm_start"], self.directory) if self.workers.chief else None,
             **{name: value for name, value in arguments.items() if name not in names},

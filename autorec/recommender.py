@@ -89,7 +89,7 @@ class Recommender(Learned):
         seed: int = 0,
         split: str = "random",
         validation_fraction: float = 0.1,
-        statistics: str | None = "ordered",
+        statistics: str | None = "auto",
         trees: bool | None = None,
         refit: bool | None = None,
         ensemble: bool | None = None,
@@ -140,7 +140,8 @@ class Recommender(Learned):
             seed: Seed of the split, the search and every trial.
             split: How validation rows are chosen: `"random"`, `"time"` (the last ones) or `"user"` (whole users).
             validation_fraction: Share of rows to validate on, in (0, 1).
-            statistics: Target and count statistics: `"ordered"`, `"kfold"` or None.
+            statistics: Target and count statistics: `"ordered"`, `"kfold"` or None; `"auto"` is `"kfold"` where trees
+                are grown and rows have no time, else `"ordered"`.
             trees: Whether small gradient-boosted trees are grown, whose predictions and leaves models may read; by
                 default they are not.
             refit: Train the winner once more on all rows, for as many epochs as its best one; by default it is not.

@@ -15,6 +15,22 @@ SCHEDULE = Schedule(Fidelity(rows=100), finalists=2, seeds=1)
 
 
 @pytest.mark.parametrize(
+    ("given", "trees", "time", "kept"),
+    [
+        ("auto", True, None, "kfold"),
+        ("auto", True, "at", "ordered"),
+        ("auto", False, None, "ordered"),
+        ("ordered", True, None, "ordered"),
+        (None, True, None, None),
+    ],
+)
+def test_statistics_beside_trees_are_of_folds_unless_rows_have_a_time(
+    given: str | None, trees: bool, time: str | None, kept: str | None
+) -> None:
+    assert checked.statistics(given, trees=trees, time=time) == kept
+
+
+@pytest.mark.parametrize(
     ("given", "kept"),
     [
         (None, None),

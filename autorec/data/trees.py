@@ -9,8 +9,8 @@ other rows by all forests:
 
 So no training row meets a tree that knows its label, and yet a leaf means the same for every row, also for all later
 ones. Shares are drawn at random, also where rows have a time: like k-fold statistics, and unlike ordered ones, a
-margin knows later rows. Trees read numbers, statistics, statistics of pairs, and ids of small vocabularies; no bags and
-sequences.
+margin knows later rows. Trees read numbers, ids of small vocabularies, and for large ones the statistics of columns and
+pairs; no bags and sequences.
 
 Leaves as inputs of another model: He et al., "Practical Lessons from Predicting Clicks on Ads at Facebook" (ADKDD
 2014), where trees and model learn from different days. Predictions out of fold: Wolpert, "Stacked Generalization"
@@ -37,17 +37,17 @@ from autorec.data.layout import Layout, LeafColumn, StatisticColumn, TargetColum
 from autorec.data.statistics import BLOCK
 
 SHARES = 3
-MOST_TREES = (64, 256)  # of a forest, of all together
+MOST_TREES = (128, 512)  # of a forest, of all together
 FIELDS = (16, 64)  # first trees of each forest whose leaves are fields; of all forests together
 _ROWS = 200_000  # of the sample
 _LEAST = 100  # labelled rows of a share
-_CATEGORIES = 256  # most ids of a column that trees read; the statistics stand for the others
+_CATEGORIES = 256  # most ids of a column that trees read; statistics stand for the others
 _STOPPING = 0.1  # of a share, by which growing is stopped
-_PATIENCE = 10
+_PATIENCE = 20
 _ROWS_A_THREAD = 50_000
 
 SETTINGS = {
-    "learning_rate": 0.1,
+    "learning_rate": 0.05,
     "num_leaves": MOST_LEAVES,
     "min_data_in_leaf": 20,
     "cat_smooth": 10,
@@ -209,10 +209,17 @@ class TreeColumns:
 
 
 def tree_inputs(layout: Layout) -> list[TreeInput]:
-    """Returns the columns that trees read: numbers, statistics, pairs, and ids of small vocabularies."""
-    found = [TreeInput("ids", i, c.size) for i, c in enumerate(layout.ids) if c.size <= _CATEGORIES]
-    for group in ("numbers", "statistics", "pairs"):
-        found += [TreeInput(group, i) for i in range(len(getattr(layout, group)))]
+    """Returns the columns that trees read: ids of small vocabularies, numbers, and what stands for the other ids.
+
+    That are the statistics of columns and pairs in which a vocabulary is large. Those of small ones would tell trees
+    nothing that the ids do not, and training rows and later ones differ a little in them.
+    """
+    small = {column.name for column in layout.ids if column.size <= _CATEGORIES}
+    found = [TreeInput("ids", i, c.size) for i, c in enumerate(layout.ids) if c.name in small]
+    found += [TreeInput("numbers", i) for i in range(len(layout.numbers))]
+    for group in ("statistics", "pairs"):
+        columns = enumerate(getattr(layout, group))
+        found += [TreeInput(group, i) for i, column in columns if not small.issuperset(column.sources)]
     return found
 
 

@@ -16,7 +16,7 @@ from autorec.data import trees
 from autorec.data.cache import Cache
 from autorec.data.encode import encode
 from autorec.data.encoder import Encoder
-from autorec.data.layout import IdColumn, Layout
+from autorec.data.layout import IdColumn, Layout, StatisticColumn
 from autorec.data.schema import Feature, Schema
 from autorec.data.table import as_source
 from autorec.errors import DataError
@@ -259,6 +259,19 @@ def test_a_deadline_that_is_past_grows_no_trees(tmp_path: Path) -> None:
 def test_ids_of_large_vocabularies_are_left_to_the_statistics() -> None:
     layout = Layout(ids=(IdColumn("small", "small", 256, "small"), IdColumn("large", "large", 257, "large")))
     assert [(given.group, given.position, given.size) for given in trees.tree_inputs(layout)] == [("ids", 0, 256)]
+
+
+def test_statistics_stand_for_ids_that_trees_do_not_read() -> None:
+    def statistic(*sources: str) -> StatisticColumn:
+        return StatisticColumn("rate", sources, "rate", "y", 0.0, 1.0)
+
+    layout = Layout(
+        ids=tuple(IdColumn(name, name, size, name) for name, size in (("small", 9), ("tiny", 3), ("large", 257))),
+        statistics=(statistic("small"), statistic("large")),
+        pairs=(statistic("small", "tiny"), statistic("small", "large")),
+    )
+    found = [(given.group, given.position) for given in trees.tree_inputs(layout) if given.group != "ids"]
+    assert found == [("statistics", 1), ("pairs", 1)]
 
 
 def test_a_layout_with_nothing_that_trees_read_has_no_trees(tmp_path: Path) -> None:
