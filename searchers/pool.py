@@ -94,7 +94,7 @@ class Pool(Generic[S]):
         self._run, self._emit, self._costs = run, emit, costs
         self._places: list[Place[S]] = []
         self._queue: deque[Task] = deque()
-        self._ended: deque[tuple[Ended, Any]] = deque()
+        self._ended: deque[Ended] = deque()
         self._failed_starts = 0
 
     # What a kind of pool has of its own
@@ -121,7 +121,7 @@ class Pool(Generic[S]):
         try:
             costs = None if self._costs is None else self._costs(job)
         except Exception as error:
-            self._ended.append((Ended(job.number, failed(error), 0.0), None))
+            self._ended.append(Ended(job.number, failed(error), 0.0))
             return
         self._queue.append(Task(_with_costs(job, costs), end))
 
@@ -138,10 +138,7 @@ class Pool(Generic[S]):
                 if place in self._places:
                     getattr(self, f"_on_{word}")(place, content)
             self._check(min(time.monotonic() - began, 2 * _POLL))
-        ended, files = self._ended.popleft()
-        if files is not None:
-            self._deliver(ended.number, files)
-        return ended
+        return self._ended.popleft()
 
     def _deliver(self, number: int, files: Any) -> None:
         try:
@@ -180,7 +177,9 @@ class Pool(Generic[S]):
     def _on_ended(self, place: Place[S], content: dict[str, Any]) -> None:
         place.task = None
         ended = Ended(content["number"], content["outcome"], content["seconds"], content["hyperparameters"])
-        self._ended.append((ended, content["files"]))
+        if content["files"] is not None:
+            self._deliver(ended.number, content["files"])  # before its process may go, and its folder with it
+        self._ended.append(ended)
         place.memory = place.memory or content["memory"]
         grown = content["memory"] > max(_GROWTH * place.memory, place.memory + _LEAST_GROWTH)
         if grown or ended.outcome.get("error") == OVERRUN:  # what was interrupted anywhere may hold anything
@@ -234,7 +233,7 @@ class Pool(Generic[S]):
     def _lose(self, place: Place[S], cause: str) -> None:
         """Gives up a process that is lost; its trial is begun once more, or fails."""
         self._give_up(place)
-        if not place.ready:
+        if not place.ready and not any(other.ready for other in self._places):
             self._failed_starts += 1
             if self._failed_starts >= _STARTS:
                 raise SearchAborted(f"no process to train trials in can be started: {cause}")
@@ -250,7 +249,7 @@ class Pool(Generic[S]):
 
     def _fail(self, task: Task, cause: str) -> None:
         seconds = 0.0 if task.begin is None else time.monotonic() - task.begin
-        self._ended.append((Ended(task.job.number, lost(cause), seconds), None))
+        self._ended.append(Ended(task.job.number, lost(cause), seconds))
 
     def _give_up(self, place: Place[S]) -> None:
         self._places.remove(place)

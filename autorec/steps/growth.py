@@ -48,18 +48,21 @@ class Growth:
         return None if winner is None else places[numbers.index(winner)]
 
     def _step(self, numbers: Sequence[int]) -> int | None:
-        rows = self._rows([*self.members, *numbers])
+        # A search that ended between two candidates, and goes on, has let the first join already.
+        joined = next((number for number in numbers if number in self.members), None)
+        new = [number for number in numbers if number not in self.members]
+        rows = self._rows([*self.members, *new])
         answers = self.maker.answers(rows)
         there = [row["number"] for row, _ in answers]
         members = [there.index(number) for number in self.members if number in there]
-        candidates = [there.index(number) for number in numbers if number in there]
-        event: dict[str, Any] = {"event": "grown", "trials": list(numbers), "winner": None, "members": self.members}
+        candidates = [there.index(number) for number in new if number in there]
+        event: dict[str, Any] = {"event": "grown", "trials": list(numbers), "winner": joined, "members": self.members}
         if candidates:
             panel = panel_of([outputs for _, outputs in answers], self.maker.part, self.maker.layout, seed=self.seed)
             settings: dict[str, Any] = {"alpha": self.oracle.alpha, "start": self.oracle.start}
             seed = spread(self.seed, len(self.maker.run.events("grown")))
             found = grow(panel, members, candidates, self.oracle.pruning, seed=seed, **settings)
-            event["winner"] = None if found.winner is None else there[found.winner]
+            event["winner"] = joined if found.winner is None else there[found.winner]
             event["members"] = [there[member] for member in found.members]
             event["loss"] = found.loss
         self.maker.run.append(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -210,6 +211,22 @@ def test_files_of_a_trial_are_in_the_run_when_it_has_ended(run: Run, tmp_path: P
     result(run, lambda seat, message: [done(message, files=files)])
     assert (run.trial_directory(0) / "model.keras").read_bytes() == b"weights"
     assert folder.exists() is sent
+
+
+@pytest.mark.parametrize("then", [None, ("died", "its process was killed by SIGKILL")])
+def test_files_are_in_the_run_though_the_process_goes_at_once(run: Run, tmp_path: Path, then: Message | None) -> None:
+    folder = tmp_path / "elsewhere"
+    overrun = {"error": "TrialFailed: ran over its share of the time and was ended"}
+
+    def play(seat: PlayedSeat, message: dict[str, Any]) -> list[Message]:
+        folder.mkdir()
+        (folder / "model.keras").write_bytes(b"weights")
+        seat.close = lambda: shutil.rmtree(folder, ignore_errors=True)  # type: ignore[method-assign]
+        return [done(message, files=str(folder), **({} if then else overrun)), *([then] if then else [])]
+
+    ended, _ = result(run, play)
+    assert ended.number == 0
+    assert (run.trial_directory(0) / "model.keras").read_bytes() == b"weights"
 
 
 def test_costs_that_are_measured_beforehand_travel_with_the_job(run: Run) -> None:

@@ -52,6 +52,14 @@ def test_a_failed_candidate_does_not_join(run: Run) -> None:
     assert growth(run)([5, 6]) == 5
 
 
+def test_a_candidate_that_joined_at_an_earlier_end_does_not_join_twice(run: Run) -> None:
+    growth(run)([0])
+    assert growth(run)([0, 1]) in (0, 1)
+    members = run.events("grown")[-1]["members"]
+    assert len(set(members)) == len(members)
+    assert 0 in members
+
+
 def test_places_are_those_of_the_searchers_own_trials(run: Run) -> None:
     add(run, 6, 0.9, parent=2)
     add(run, 7, 0.9)
