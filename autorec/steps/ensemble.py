@@ -103,7 +103,8 @@ class EnsembleMaker:
         known = self.answers(rows)
         most = self._in_time(known)
         if not known or most < (2 if if_better else 1):
-            self.say("no ensemble: there is no time to join two trials" if known else "no ensemble: no trial answers")
+            few = "there is one trial alone" if len(known) == 1 else "there is no time to join two trials"
+            self.say(f"no ensemble: {few if known else 'no trial answers'}")
             return False
         panel = panel_of([outputs for _, outputs in known], self.part, self.layout, seed=self.seed)
         size = min(size or panel.size, most) if most < panel.size or size is not None else None
@@ -145,8 +146,9 @@ class EnsembleMaker:
 
     def _is_better(self, panel: Panel, chosen: Pruned, choose: Callable[[Panel], Pruned]) -> bool:
         """Returns whether an ensemble validates better than the best trial, both chosen without the rows that judge."""
-        alone = cross_fitted(panel, best_single, seed=self.seed)
-        together = cross_fitted(panel, choose, seed=self.seed)
+        seed = self.seed + 1  # other folds than those by which the rule was chosen
+        alone = cross_fitted(panel, best_single, seed=seed)
+        together = cross_fitted(panel, choose, seed=seed)
         if len(chosen.members) > 1 and together < alone:
             return True
         self.say(f"no ensemble: its validation loss would be {together:.5f}, the best trial's is {alone:.5f}")
