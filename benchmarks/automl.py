@@ -18,21 +18,17 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.presets import PAIRED, PRESETS, schema_of
 from benchmarks.recipe import standard_errors
-from benchmarks.record import Cells, arguments, finish, need_data
+from benchmarks.record import Cells, alone, arguments, finish, need_data
 
 METHOD = 1
-ROOT = Path(__file__).resolve().parent.parent
 SEEDS = (0, 1, 2)
 SECONDS = 300.0
 SPACE = "dag"
@@ -189,17 +185,6 @@ def _test(metrics: Mapping[str, float]) -> dict[str, float]:
     return {f"test_{name}": round(float(value), 6) for name, value in metrics.items()}
 
 
-def alone(**cell: Any) -> dict[str, Any]:
-    """Returns the figures of a cell measured in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.automl", "--cell", json.dumps(cell)]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment, check=False)
-    if done.returncode:
-        raise RuntimeError(f"the process of {cell} ended with status {done.returncode}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def run(
     names: Sequence[str], methods: Sequence[str], seeds: Sequence[int], seconds: float, cells: Cells, quick: bool
 ) -> dict[str, dict[str, list[dict[str, Any]]]]:
@@ -213,7 +198,7 @@ def run(
                 def measure(name: str = name, method: str = method, seed: int = seed, own: Any = loaded) -> Any:
                     if own is not None:
                         return own.measure(method, seed, seconds)
-                    return alone(task=name, method=method, seed=seed, seconds=seconds)
+                    return alone("automl", task=name, method=method, seed=seed, seconds=seconds)
 
                 key = {"task": name, "method": method, "seconds": None if method in LIGHTGBM else seconds}
                 found[name][method].append(cells.get(key, seed, measure))

@@ -14,16 +14,14 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.automl import QUICK, QUICK_SECONDS, ROOT, SECONDS, SEEDS, Task, metric_of
-from benchmarks.record import Cells, arguments, finish, need_data
+from benchmarks.automl import QUICK, QUICK_SECONDS, SECONDS, SEEDS, Task, metric_of
+from benchmarks.record import Cells, alone, arguments, finish, need_data
 
 METHOD = 1
 AUTOGLUON: dict[str, dict[str, float]] = {
@@ -70,17 +68,6 @@ def measure(task: Task, seed: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def alone(**cell: Any) -> dict[str, Any]:
-    """Returns the figures of a cell measured in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.automl_ensemble", "--cell", json.dumps(cell)]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment, check=False)
-    if done.returncode:
-        raise RuntimeError(f"the process of {cell} ended with status {done.returncode}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def figures_of(found: Mapping[str, Sequence[Mapping[str, Any]]], seconds: float) -> dict[str, Any]:
     """Returns the figures."""
     figures: dict[str, Any] = {}
@@ -124,7 +111,7 @@ def main() -> None:
             def cell(name: str = name, seed: int = seed) -> Mapping[str, Any]:
                 if options.quick:
                     return measure(Task(name, True), seed, seconds)
-                return alone(task=name, seed=seed, seconds=seconds)
+                return alone("automl_ensemble", task=name, seed=seed, seconds=seconds)
 
             found[name].append(cells.get({"task": name, "seconds": seconds}, seed, cell))
     if not (options.tasks or options.seconds):

@@ -20,8 +20,6 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,10 +29,9 @@ import numpy as np
 
 from benchmarks.ensemble_nets import MOST, ClickNets, DigitNets, Nets
 from benchmarks.recipe import standard_errors
-from benchmarks.record import Cells, arguments, finish, need_data
+from benchmarks.record import Cells, alone, arguments, finish, need_data
 
 METHOD = 1
-ROOT = Path(__file__).resolve().parent.parent
 SETS = ("frappe", "movielens100k", "adult", "digits")
 SEEDS = (0, 1, 2, 3, 4)
 ITERATIONS, QUICK_ITERATIONS = 11, 4
@@ -131,17 +128,6 @@ def measure(name: str, seed: int, quick: bool) -> dict[str, dict[str, float]]:
         return Cell(nets, iterations).measure()
 
 
-def alone(name: str, seed: int) -> dict[str, Any]:
-    """Returns the figures of a cell measured in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.ensemble", "--cell", json.dumps([name, seed])]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment, check=False)
-    if done.returncode:
-        raise RuntimeError(f"the process of {name}, seed {seed}, ended with status {done.returncode}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def ahead(ours: Sequence[Mapping[str, float]], theirs: Sequence[Mapping[str, float]]) -> float:
     """Returns by how many standard errors one method's test loss is below another's."""
     gains = [other["test_loss"] - one["test_loss"] for one, other in zip(ours, theirs)]
@@ -184,8 +170,7 @@ def main() -> None:
     need_data()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if options.cell:
-        name, seed = json.loads(options.cell)
-        print(json.dumps(measure(name, seed, False)))
+        print(json.dumps(measure(**json.loads(options.cell), quick=False)))
         return
     cells = Cells("ensemble", METHOD, options.quick)
     iterations = QUICK_ITERATIONS if options.quick else ITERATIONS
@@ -196,7 +181,7 @@ def main() -> None:
         for seed in seeds:
 
             def cell(name: str = name, seed: int = seed) -> Mapping[str, Any]:
-                return measure(name, seed, True) if options.quick else alone(name, seed)
+                return measure(name, seed, True) if options.quick else alone("ensemble", name=name, seed=seed)
 
             row = cells.get({"set": name, "iterations": iterations}, seed, cell)
             found[name].append({method: value for method, value in row.items() if method != "seconds"})

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-SETS = {
-    "frappe": "Frappe",
-    "movielens100k": "MovieLens-100K",
-    "movielens100k_rating": "MovieLens-100K, ratings",
-    "adult": "Adult",
-    "criteo10k": "Criteo-10k",
-    "digits": "digits",
-}
+from benchmarks.table import SETS, _line
+
 WORDS = {"none": "full", "single": "best single net", "grown_none": "grown, not pruned"}
 
 
@@ -73,7 +67,3 @@ def automl_rows(figures: dict[str, Any]) -> list[str]:
                 more = (f"{figures[f'{name}/members']:.1f}", f"{figures[f'{name}/megabytes']:.1f}")
                 lines.append(_line(words, told, *(f"{value:.5f}" for value in cells), *more))
     return lines
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"

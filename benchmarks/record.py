@@ -19,6 +19,7 @@ from typing import Any
 
 from autorec.errors import require
 
+ROOT = Path(__file__).resolve().parent.parent
 RECORDS = Path(__file__).resolve().parent / "records"
 TARGETS = Path(__file__).resolve().parent / "targets.toml"
 COLUMNS = ("method", "configuration", "seed", "run", "commit", "seconds", "figures")
@@ -39,6 +40,22 @@ def need_data() -> None:
     require("pandas", "dev", "This benchmark")
     if not os.path.isdir(os.environ.get("AUTOREC_DATA", "")):
         sys.exit("this benchmark needs real data sets: let AUTOREC_DATA name the folder that holds them")
+
+
+def alone(benchmark: str, **cell: Any) -> dict[str, Any]:
+    """Returns the figures of a cell that `python -m benchmarks.NAME --cell JSON` measures in a process of its own.
+
+    Args:
+        benchmark: Name of the benchmark, whose last line of output is the figures as JSON.
+        **cell: The cell.
+    """
+    command = [sys.executable, "-m", f"benchmarks.{benchmark}", "--cell", json.dumps(cell)]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the process of {cell} ended with status {done.returncode}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def commit() -> str:

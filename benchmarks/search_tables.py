@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.table import _line, figures_of
+from benchmarks.table import SETS, _line, figures_of
 
-SETS = {
-    "frappe": "Frappe",
-    "movielens100k": "MovieLens-100K",
-    "movielens100k_rating": "MovieLens-100K, ratings",
-    "adult": "Adult",
-    "criteo10k": "Criteo-10k",
-    "demo": "demo log",
-}
 SEARCHERS = {
     "random": "random",
     "random_distinct": "random graphs, none twice",

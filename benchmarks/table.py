@@ -26,7 +26,15 @@ PEERS = {
 }
 SIZES = {"1e5": "100,000 rows", "1e6": "1,000,000 rows", "1e7": "10,000,000 rows"}
 RULES = ("adam", "adagrad", "rowwise_adagrad")
-SETS = {"frappe": "Frappe", "movielens100k": "MovieLens-100K", "adult": "Adult", "demo": "demo log"}
+SETS = {
+    "frappe": "Frappe",
+    "movielens100k": "MovieLens-100K",
+    "movielens100k_rating": "MovieLens-100K, ratings",
+    "adult": "Adult",
+    "criteo10k": "Criteo-10k",
+    "digits": "digits",
+    "demo": "demo log",
+}
 PARTS = {
     "plain_adam": "plain Adam on everything, early stopping",
     "dense_tables": "Adam over all rows of the tables",
