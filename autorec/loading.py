@@ -12,7 +12,7 @@ from autorec.export.predictor import Predictor
 from autorec.run import Run
 
 MODEL = "model.keras"
-ENSEMBLE = "ensemble"  # folder of the model of several trials
+ENSEMBLE = "ensemble"  # folder of the models of several trials
 
 
 def load(path: str | Path) -> Predictor:
@@ -69,7 +69,7 @@ def load_model(path: Path) -> Any:
 
 
 def _ensemble(run: Run, row: dict[str, Any]) -> Predictor:
-    path = run.directory / ENSEMBLE / MODEL
+    path = run.directory / ENSEMBLE / row["folder"] / MODEL
     if not path.exists():
         raise DataError("the model of the run's ensemble is not there; make it again or name a trial", file=path)
     cache = Cache.open(run.directory / "cache")

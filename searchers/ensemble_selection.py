@@ -93,7 +93,7 @@ def cross_fitted(panel: Panel, choose: Choose, *, folds: int = FOLDS, seed: int 
     Example:
         >>> cross_fitted(panel, best_single) - cross_fitted(panel, forward_selection)  # what the ensemble gains
     """
-    if min(len(each.labels) for each in panel.votes) < folds * _FOLD_ROWS:
+    if few(panel, folds):
         return choose(panel).loss
     fold = np.random.default_rng([seed, 7]).permutation(panel.rows) % folds
     losses = []
@@ -101,3 +101,8 @@ def cross_fitted(panel: Panel, choose: Choose, *, folds: int = FOLDS, seed: int 
         chosen = choose(panel.take(fold != number))
         losses.append(panel.take(fold == number).loss(chosen.weights))
     return float(np.mean(losses))
+
+
+def few(panel: Panel, folds: int = FOLDS) -> bool:
+    """Returns whether the labelled rows of a target are too few to be divided into folds that tell anything."""
+    return min(len(each.labels) for each in panel.votes) < folds * _FOLD_ROWS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from autorec.run import Run
 from autorec.searchers.budgets import Budgets, OverBudget, model_size
 from autorec.searchers.diversity import diversity
 from autorec.searchers.ensemble import depth_of
-from autorec.searchers.ensemble_selection import best_single, check_selection, cross_fitted, select
+from autorec.searchers.ensemble_selection import best_single, check_selection, cross_fitted, few, select
 from autorec.searchers.outputs import outputs_of, read_outputs, write_outputs
 from autorec.searchers.panel import Panel
 from autorec.searchers.pruning import ALPHA, Pruned
@@ -36,7 +37,7 @@ class EnsembleMaker:
     """Makes the ensemble of some trials of a run, and its model.
 
     Args:
-        run: Open for writing; the model goes into its folder `ensemble`, an event `ensemble` into its journal.
+        run: Open for writing; the model goes into a folder in `ensemble/`, which the event `ensemble` names.
         part: Validation rows.
         layout: Columns of the rows.
         say: Receives in words what is done.
@@ -101,7 +102,8 @@ class EnsembleMaker:
         begin = time.monotonic()
         check_selection(pruning, size, alpha, start)
         known = self.answers(rows)
-        most = self._in_time(known)
+        cost = self._seconds_a_member(known)
+        most = self._in_time(cost, len(known))
         if not known or most < (2 if if_better else 1):
             few = "there is one trial alone" if len(known) == 1 else "there is no time to join two trials"
             self.say(f"no ensemble: {few if known else 'no trial answers'}")
@@ -118,19 +120,26 @@ class EnsembleMaker:
             chosen, by = choose(panel, by)
         if if_better and not self._is_better(panel, chosen, lambda some: choose(some, by)[0]):
             return False
+        if self._in_time(cost, panel.size) < len(chosen.members):
+            self.say("no ensemble: the choice of its members took all the time")
+            return False
         self._write(known, panel, chosen, by if rule is None else rule, begin)
         return True
 
-    def _in_time(self, known: Sequence[tuple[Row, Any]]) -> int:
-        """Returns how many trials can be joined in time, by how long it takes to load the first."""
-        if self.deadline is None or not known:
-            return len(known)
-        if time.monotonic() >= self.deadline:
-            return 0
+    def _seconds_a_member(self, known: Sequence[tuple[Row, Any]]) -> float:
+        """Returns how long it takes to load, join and save a member, by how long it takes to load the first."""
+        if self.deadline is None or not known or time.monotonic() >= self.deadline:
+            return 0.0
         begin = time.monotonic()
         load_model(self.run.trial_directory(known[0][0]["number"]) / MODEL)
-        now = time.monotonic()
-        return max(int((self.deadline - now) / (_COST * (now - begin))), 0)
+        return _COST * (time.monotonic() - begin)
+
+    def _in_time(self, cost: float, most: int) -> int:
+        """Returns how many members there is time for, up to `most`, at so many seconds each."""
+        left = np.inf if self.deadline is None else self.deadline - time.monotonic()
+        if left <= 0.0:
+            return 0
+        return most if most * cost <= left else int(left / cost)
 
     def _affordable(self, rows: Sequence[Row]) -> bool:
         if self.budgets is None:
@@ -146,6 +155,9 @@ class EnsembleMaker:
 
     def _is_better(self, panel: Panel, chosen: Pruned, choose: Callable[[Panel], Pruned]) -> bool:
         """Returns whether an ensemble validates better than the best trial, both chosen without the rows that judge."""
+        if few(panel):
+            self.say("no ensemble: the validation rows are too few to tell whether it is better")
+            return False
         seed = self.seed + 1  # other folds than those by which the rule was chosen
         alone = cross_fitted(panel, best_single, seed=seed)
         together = cross_fitted(panel, choose, seed=seed)
@@ -162,13 +174,15 @@ class EnsembleMaker:
         metrics = self._metrics([known[member][1] for member in chosen.members], shares)
         models = [load_model(self.run.trial_directory(row["number"]) / MODEL) for row in members]
         model = join(models, shares)
-        with new_folder(self.run.directory / ENSEMBLE) as folder:
+        name = f"{len(self.run.events('ensemble')):04d}"
+        with new_folder(self.run.directory / ENSEMBLE / name) as folder:
             model.save(folder / MODEL)
         objective = self.run.events("search")[-1]["objective"]
         depths = [depth for row in members if (depth := depth_of(row["values"])) is not None]
         event = {
             "event": "ensemble",
             "name": f"ensemble of {len(members)}",
+            "folder": name,
             "status": "completed",
             "score": metrics[objective],
             "metrics": metrics,
@@ -185,6 +199,9 @@ class EnsembleMaker:
             "seconds": round(time.monotonic() - begin, 3),
         }
         self.run.append(event)
+        for old in (self.run.directory / ENSEMBLE).iterdir():
+            if old.name != name:
+                shutil.rmtree(old, ignore_errors=True)
         self.say(in_words(event))
 
     def _metrics(self, outputs: Sequence[np.ndarray], shares: Sequence[float]) -> dict[str, float]:

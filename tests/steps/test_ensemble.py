@@ -14,7 +14,7 @@ from autorec.loading import ENSEMBLE, MODEL, load_model
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets
 from autorec.searchers.outputs import OUTPUTS, read_outputs
-from autorec.steps.ensemble import in_words
+from autorec.steps.ensemble import EnsembleMaker, in_words
 from autorec.steps.members import good_trials
 from autorec.training.prediction import predict
 from autorec.training.validation import validate
@@ -46,7 +46,7 @@ def test_damaged_answers_are_computed_anew(run: Run) -> None:
 def test_the_model_is_the_weighted_mean_of_its_members(run: Run) -> None:
     assert maker(run).make(good_trials(run), "pie", 2)
     [event] = run.events("ensemble")
-    found = predict(load_model(run.directory / ENSEMBLE / MODEL), PART)["click"]
+    found = predict(load_model(run.directory / ENSEMBLE / run.ensemble["folder"] / MODEL), PART)["click"]
     alone = [predict(load_model(run.trial_directory(each["trial"]) / MODEL), PART) for each in event["members"]]
     expected = sum(each["weight"] * one["click"] for each, one in zip(event["members"], alone))
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -57,7 +57,7 @@ def test_a_pruned_model_is_smaller_and_loads_and_evaluates_as_it_was_written_dow
     sizes = []
     for size in (None, 2):
         maker(run).make(good_trials(run), "pie" if size else None, size)
-        model = load_model(run.directory / ENSEMBLE / MODEL)
+        model = load_model(run.directory / ENSEMBLE / run.ensemble["folder"] / MODEL)
         sizes.append(model.count_params())
         for name, value in validate(model, PART, LAYOUT).items():
             assert run.events("ensemble")[-1]["metrics"][name] == pytest.approx(value, abs=1e-6)
@@ -91,6 +91,34 @@ def test_one_that_is_not_better_is_not_made(run: Run) -> None:
     assert not maker(run, said).make(rows, "forward", if_better=True)
     assert said[0].startswith("no ensemble: its validation loss would be ")
     assert not (run.directory / ENSEMBLE).exists()
+
+
+def test_too_few_rows_tell_nothing(run: Run) -> None:
+    said: list[str] = []
+    part = small.part(90, seed=5)
+    for row in good_trials(run):
+        (run.trial_directory(row["number"]) / OUTPUTS).unlink(missing_ok=True)
+    assert not EnsembleMaker(run, part, LAYOUT, said.append).make(good_trials(run), "forward", if_better=True)
+    assert said == ["no ensemble: the validation rows are too few to tell whether it is better"]
+
+
+def test_a_choice_that_takes_all_the_time_ends_without_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    made = maker(run, said, deadline=time.monotonic() + 60)
+    monkeypatch.setattr(made, "_is_better", lambda *_: setattr(made, "deadline", time.monotonic() - 1) or True)
+    assert not made.make(good_trials(run), "forward", if_better=True)
+    assert said == ["no ensemble: the choice of its members took all the time"]
+    assert not run.events("ensemble")
+
+
+def test_the_model_of_an_event_that_was_not_written_takes_no_ones_place(run: Run) -> None:
+    maker(run).make(good_trials(run), None, 2)
+    folder = run.directory / ENSEMBLE / "0001"  # a kill behind the model and before its event
+    folder.mkdir()
+    (folder / MODEL).write_bytes(b"another")
+    assert run.ensemble["folder"] == "0000"  # type: ignore[index]
+    maker(run).make(good_trials(run), None, 3)
+    assert [path.name for path in (run.directory / ENSEMBLE).iterdir()] == ["0001"]
 
 
 def test_it_stays_within_the_budget(run: Run) -> None:
