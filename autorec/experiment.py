@@ -19,7 +19,7 @@ from autorec.config import SearchConfig
 from autorec.data.inference import describe
 from autorec.data.schema import ROLES, Schema
 from autorec.data.table import Source, as_source
-from autorec.errors import AutoRecError
+from autorec.errors import AutoRecError, ConfigError
 from autorec.identity import CACHE, check_foreign, has_begun, identify
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets
@@ -118,6 +118,7 @@ class Experiment:
             seed=self.config.seed,
             epochs=self.config.epochs,
         )
+        self._check_growing()
         self._guide()
         if self.config.batch_size is not None:
             self.workers.check_batch_size(self.config.batch_size)
@@ -354,6 +355,14 @@ class Experiment:
         growth = Growth(self._maker(), self.oracle, self.config.seed)
         self.oracle.judge = growth
         return growth
+
+    def _check_growing(self) -> None:
+        """Checks that nothing trains the members of a grown ensemble otherwise than they were when they joined."""
+        for name in ("refit", "fidelity"):
+            value = getattr(self.config, name)
+            if isinstance(self.oracle, Ensemble) and value:
+                hint = "Its members stay what they were when they joined: trained in full, on the training rows."
+                raise ConfigError(name, "left out with the searcher 'ensemble'", value, hint)
 
     def _make_ensemble(self) -> None:
         """Makes the ensemble, if it is not there; the best trial's model stays where that goes wrong."""

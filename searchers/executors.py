@@ -110,7 +110,11 @@ class Execution:
         else:
             pool = Processes(run, portable, shares=shares(self.workers or 1, cores(), self._gpus()), **settings)
         trainer.quiet = pool.quiet
-        pool.begin()
+        try:
+            pool.begin()
+        except BaseException:
+            pool.close()
+            raise
         return pool
 
     def _gpus(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ _TRIES = 2  # a trial whose process is lost is begun so many times
 _POLL = 0.5  # seconds
 _SILENT = 120.0  # seconds without a sign of life, behind which a process is hung
 _LOADING = 600.0  # seconds in which a process has to be ready
+_PATIENCE = 60.0  # seconds behind its deadline, in which a process is waited for if it may give the only result
 _LATE = 1.0  # seconds behind its forced end, in which a trial may still end by itself
 _STARTS = 3  # processes in a row that are lost before they are ready end the search
 _GROWTH, _LEAST_GROWTH = 1.5, 256 * 2**20  # of its memory behind its first trial, with which a process is renewed
@@ -228,6 +229,8 @@ class Pool(Generic[S]):
         """Returns whether a trial that waits is all that may give the search a result: it is then begun too late."""
         if task is not self._queue[0] or self._ended or any(place.task is not None for place in self._places):
             return False
+        if not any(place.seat.placed for place in self._places) or _behind(task, _PATIENCE):
+            return False  # nobody is there who could begin it
         return not any(row["status"] == "completed" for row in self._run.trials())
 
     def _lose(self, place: Place[S], cause: str) -> None:
@@ -261,10 +264,10 @@ def _over(task: Task, late: float) -> bool:
     return left is not None and left < -late
 
 
-def _behind(task: Task) -> bool:
-    """Returns whether a trial that waits for a process has no time left."""
+def _behind(task: Task, late: float = 0.0) -> bool:
+    """Returns whether a trial that waits for a process has no time left, by so many seconds."""
     left = seconds_until(task.job.deadline)
-    return left is not None and left < 0
+    return left is not None and left < -late
 
 
 def _with_costs(job: Job, costs: dict[str, Any] | None) -> Job:

@@ -73,12 +73,30 @@ class RaySeat:
         """Sends a job."""
         self._actor.send.remote(message)
 
-    def close(self) -> None:
-        """Ends the process and its actor."""
+    def leave(self) -> Any | None:
+        """Asks the process to end and its node to clean up; returns the call, None where no node has taken it."""
+        return self._actor.close.remote(self._digest) if self.placed else None
+
+    def kill(self) -> None:
+        """Ends the actor at once."""
         import ray
 
-        ray.wait([self._actor.close.remote(self._digest)], timeout=_CLOSING)
         ray.kill(self._actor)
+
+    def close(self) -> None:
+        """Ends the process and its actor."""
+        close_all([self])
+
+
+def close_all(seats: Sequence[RaySeat]) -> None:
+    """Ends processes and their actors; their nodes clean up side by side."""
+    import ray
+
+    calls = [call for call in (seat.leave() for seat in seats) if call is not None]
+    if calls:
+        ray.wait(calls, num_returns=len(calls), timeout=_CLOSING)
+    for seat in seats:
+        seat.kill()
 
 
 class RayPool(Pool[RaySeat]):
@@ -162,7 +180,8 @@ class RayPool(Pool[RaySeat]):
         """Ends all processes, and the connection if it was made here."""
         import ray
 
-        super().close()
+        close_all([place.seat for place in self._places])
+        self._places = []
         self._stored = {}
         shutil.rmtree(self._working, ignore_errors=True)
         if self._connected:

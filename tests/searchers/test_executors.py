@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -79,3 +80,25 @@ def test_there_are_no_more_workers_than_gpus(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_one_process_needs_no_executor() -> None:
     assert Execution().begin(None, None, Path(), len) is None  # type: ignore[arg-type]
+
+
+def test_processes_of_a_pool_that_does_not_begin_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+
+    class Pool:
+        quiet = None
+
+        def __init__(self, *given: Any, **more: Any) -> None: ...
+
+        def begin(self) -> None:
+            raise OSError("no more processes")
+
+        def close(self) -> None:
+            closed.append(True)
+
+    monkeypatch.setattr(module, "Processes", Pool)
+    monkeypatch.setattr(module.PortableTrainer, "of", lambda trainer, cache: None)
+    trainer = SimpleNamespace(objective="val_auc", costs=None)
+    with pytest.raises(OSError, match="no more processes"):
+        Execution(workers=2).begin(None, trainer, Path(), len)  # type: ignore[arg-type]
+    assert closed == [True]

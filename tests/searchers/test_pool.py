@@ -151,6 +151,35 @@ def test_a_trial_far_behind_its_end_is_ended_and_not_begun_again(run: Run, monke
     assert [seat.closed for seat in pool.seats] == [True]
 
 
+@pytest.mark.parametrize("placed", [False, True])
+def test_the_only_hope_for_a_result_is_not_waited_for_without_end(
+    run: Run, monkeypatch: pytest.MonkeyPatch, placed: bool
+) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", 0.2)
+    pool = PlayedPool(run, 1, completes)
+    pool.begin()
+    pool.seats[0].placed, pool.seats[0].inbox = placed, []  # taken by no machine, or never ready
+    begin = time.monotonic()
+    pool.start(Job(0, kt.HyperParameters(), 1, begin + 0.1, None, {}), None)
+    assert pool.wait().outcome["status"] == "failed"
+    assert time.monotonic() - begin < 5
+
+
+def test_processes_that_are_lost_while_others_train_do_not_end_the_search(run: Run) -> None:
+    class HalfBroken(PlayedPool):
+        def open(self, slot: int) -> PlayedSeat:
+            seat = super().open(slot)
+            if slot and len(self.seats) < 8:
+                seat.inbox = [("died", "its node was lost")]
+            return seat
+
+    pool = HalfBroken(run, 2, completes)
+    for number in range(12):
+        pool.start(job_of(number), None)
+    assert sorted(pool.wait().number for _ in range(12)) == list(range(12))
+    assert len(pool.seats) >= 5
+
+
 def test_processes_that_never_get_ready_end_the_search(run: Run) -> None:
     class Broken(PlayedPool):
         def open(self, slot: int) -> PlayedSeat:
