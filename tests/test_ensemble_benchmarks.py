@@ -39,6 +39,7 @@ def cells() -> list[dict[str, Any]]:
     return measured()
 
 
+@pytest.mark.long
 def test_a_cell_has_every_rule_at_every_size(cells: list[dict[str, Any]]) -> None:
     assert ensemble.sizes(11) == [2, 5]
     for rule in ("prs", "pap", "pie", "forward"):
@@ -48,6 +49,7 @@ def test_a_cell_has_every_rule_at_every_size(cells: list[dict[str, Any]]) -> Non
     assert cells[0]["single"]["size"] == 1
 
 
+@pytest.mark.long
 def test_nets_of_a_seed_are_trained_once_and_alike(cells: list[dict[str, Any]]) -> None:
     assert measured([1]) == cells[1:2]
     nets = Guesses(0, True)
@@ -57,10 +59,12 @@ def test_nets_of_a_seed_are_trained_once_and_alike(cells: list[dict[str, Any]]) 
     np.testing.assert_array_equal(nets.panel([(0, 1)], 0).votes[0].outputs[0], first.votes[0].outputs[1])
 
 
+@pytest.mark.long
 def test_depth_grows_where_deeper_nets_are_better(cells: list[dict[str, Any]]) -> None:
     assert cells[0]["grown_none"]["depth"] > 1.0
 
 
+@pytest.mark.long
 def test_ensemble_gives_every_figure_with_a_target(cells: list[dict[str, Any]]) -> None:
     figures = ensemble.figures_of({"digits": cells, "adult": cells}, 6)
     assert set(TARGETS["ensemble"]) <= set(figures)

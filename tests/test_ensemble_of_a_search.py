@@ -195,6 +195,13 @@ def test_a_fit_of_one_model_ends_in_none() -> None:
 # Of a growing search
 
 
+@pytest.mark.parametrize(("name", "value"), [("refit", True), ("fidelity", "auto")])
+def test_nothing_retrains_the_members_of_a_grown_one(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"`{name}` must be left out with the searcher 'ensemble'"):
+        CTRRecommender().search(clicks(), target="click", searcher="ensemble", max_trials=2, **{name: value})
+
+
+@pytest.mark.long
 def test_a_growing_search_ends_in_its_ensemble() -> None:
     rec = grown()
     told: Any = rec.ensemble_

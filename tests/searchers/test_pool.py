@@ -155,10 +155,11 @@ def test_a_trial_far_behind_its_end_is_ended_and_not_begun_again(run: Run, monke
 def test_the_only_hope_for_a_result_is_not_waited_for_without_end(
     run: Run, monkeypatch: pytest.MonkeyPatch, placed: bool
 ) -> None:
-    monkeypatch.setattr(module, "_PATIENCE", 0.2)
     pool = PlayedPool(run, 1, completes)
     pool.begin()
     pool.seats[0].placed, pool.seats[0].inbox = placed, []  # taken by no machine, or never ready
+    if placed:
+        monkeypatch.setattr(module, "_PATIENCE", 0.2)
     begin = time.monotonic()
     pool.start(Job(0, kt.HyperParameters(), 1, begin + 0.1, None, {}), None)
     assert pool.wait().outcome["status"] == "failed"

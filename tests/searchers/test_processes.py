@@ -241,7 +241,7 @@ def test_a_killed_search_leaves_no_process_not_even_one_that_is_halted(tmp_path:
 def test_a_process_killed_at_any_moment_changes_no_row(tmp_path: Path) -> None:
     whole = run_search(tmp_path / "whole", workers=0, max_trials=12)
     draw = random.Random(0)
-    for moment in range(6):
+    for moment in range(20):
         folder = tmp_path / str(moment)
         process = begin(folder)
         children = processes_of(process, 2)

@@ -9,6 +9,7 @@ import pytest
 
 from autorec.run import Run
 from autorec.searchers.ensemble import Ensemble
+from autorec.steps import growth as module
 from autorec.steps.growth import Growth
 from tests.steps.trained import add, maker
 
@@ -52,12 +53,18 @@ def test_a_failed_candidate_does_not_join(run: Run) -> None:
     assert growth(run)([5, 6]) == 5
 
 
-def test_a_candidate_that_joined_at_an_earlier_end_does_not_join_twice(run: Run) -> None:
+def test_a_candidate_that_joined_at_an_earlier_end_is_none_any_more(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[list[int], list[int]]] = []
+
+    def spy(panel: Any, members: Any, candidates: Any, *rest: Any, **more: Any) -> Any:
+        asked.append((list(members), list(candidates)))
+        return module.grow_as_it_is(panel, members, candidates, *rest, **more)
+
+    monkeypatch.setattr(module, "grow_as_it_is", module.grow, raising=False)
+    monkeypatch.setattr(module, "grow", spy)
     growth(run)([0])
     assert growth(run)([0, 1]) in (0, 1)
-    members = run.events("grown")[-1]["members"]
-    assert len(set(members)) == len(members)
-    assert 0 in members
+    assert asked == [([], [0]), ([0], [1])]
 
 
 def test_places_are_those_of_the_searchers_own_trials(run: Run) -> None:
