@@ -9,7 +9,7 @@ from typing import Any
 
 from autorec.errors import ConfigError, nearest, require
 from autorec.run import Run
-from autorec.searchers.cores import cores, gpus, leave_gpu_memory, shares
+from autorec.searchers.cores import Share, cores, gpus, leave_gpu_memory, shares
 from autorec.searchers.executor import Executor
 from autorec.searchers.portable import PortableTrainer
 from autorec.searchers.processes import Processes
@@ -108,7 +108,7 @@ class Execution:
             cluster = self.executor if isinstance(self.executor, RayCluster) else RayCluster(self.ray_address)
             pool: Processes | RayPool = RayPool(run, portable, cluster=cluster, workers=self.workers, **settings)
         else:
-            pool = Processes(run, portable, shares=shares(self.workers or 1, cores(), self._gpus()), **settings)
+            pool = Processes(run, portable, shares=self._shares(emit), **settings)
         trainer.quiet = pool.quiet
         try:
             pool.begin()
@@ -116,6 +116,16 @@ class Execution:
             pool.close()
             raise
         return pool
+
+    def _shares(self, emit: Callable[[dict[str, Any]], None]) -> list[Share]:
+        """Returns what each process may use; says which cores none of them has."""
+        found = shares(self.workers or 1, cores(), self._gpus())
+        idle = len(cores()) - sum(len(share.cores) for share in found)
+        if idle:
+            each = f"{self.workers} workers have {found[0].threads} of the {len(cores())} cores each"
+            text = f"{each}; {idle} have no trial"
+            emit({"event": "message", "text": text})
+        return found
 
     def _gpus(self) -> tuple[str, ...]:
         found, workers = gpus(), self.workers or 1

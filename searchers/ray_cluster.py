@@ -139,7 +139,7 @@ def _check_answers(address: str) -> None:
         host, port = address.rpartition("//")[2], str(_PORT)
     try:
         socket.create_connection((host, int(port)), timeout=_ANSWER).close()
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise _no_answer(address, f"{error}") from error
 
 

@@ -152,7 +152,7 @@ class RayPool(Pool[RaySeat]):
             self._packed,
             self._objective,
             str(self._working / uuid.uuid4().hex),
-            Share(self._cluster.cpus),
+            Share(self._cluster.cpus, gpu=None if self._cluster.gpus else "-1"),
             path=tuple(entry or os.getcwd() for entry in sys.path),
         )
         return RaySeat(actor, setting, str(self._cache), self._digest, self._rows)

@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from autorec.data.cache import META
 from autorec.files import new_folder
 from autorec.searchers.pool import Message
@@ -47,7 +49,8 @@ class RemoteProcess:
             digest: Tells these rows from others.
         """
         if rows is not None:
-            self._own = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}-"))
+            _sweep(digest)
+            self._own = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}-{os.getpid()}-"))
             cache = self._own / "cache"
             _link(_fetched(rows, digest), cache)
             setting = replace(setting, place=str(self._own / "trials"), cache=str(cache), seen=False)
@@ -92,6 +95,15 @@ def _fetched(rows: Mapping[str, Any], digest: str) -> Path:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(memoryview(ray.get(reference)))
     return folder
+
+
+def _sweep(digest: str) -> None:
+    """Removes what processes of this node have left that are gone: they end at once when the search is killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}-*-*"):
+        owner = folder.name.split("-")[2]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+    _forget(digest)
 
 
 def _forget(digest: str) -> None:

@@ -108,6 +108,8 @@ class TrialProcess:
             with traced_often():
                 outcome = attempt(evaluate, job, setting.objective, files.place, time_in(message["end"]))
         except DataError as error:
+            if not setting.seen:
+                raise  # the disk of this machine alone: the process ends, and its trial is begun elsewhere
             self.send("full", error)
             return
         seconds = time.monotonic() - begin

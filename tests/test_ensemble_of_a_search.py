@@ -251,5 +251,5 @@ def test_the_best_effort_ends_in_time_with_an_ensemble_or_says_why_not() -> None
         progress=lambda event: told.append(event.get("text", "")),
     )
     assert time.monotonic() - begin <= 40.0 * 1.05
-    assert rec.ensemble_ is not None or any(text.startswith("no ensemble") for text in told)
+    assert rec.ensemble_ is not None or any(text.startswith("no ensemble: its validation loss") for text in told)
     assert 0.5 < rec.evaluate(clicks(500, 8))["auc"] <= 1.0

@@ -78,6 +78,14 @@ def test_there_are_no_more_workers_than_gpus(monkeypatch: pytest.MonkeyPatch) ->
     assert Execution(executor="processes")._gpus() == ("0",)
 
 
+@pytest.mark.parametrize(("workers", "told"), [(2, []), (3, ["3 workers have 1 of the 4 cores each; 1 have no trial"])])
+def test_cores_that_no_trial_has_are_told(monkeypatch: pytest.MonkeyPatch, workers: int, told: list[str]) -> None:
+    monkeypatch.setattr(module, "gpus", lambda: ())
+    heard: list[dict[str, Any]] = []
+    assert len(Execution(workers=workers)._shares(heard.append)) == workers
+    assert [event["text"] for event in heard] == told
+
+
 def test_one_process_needs_no_executor() -> None:
     assert Execution().begin(None, None, Path(), len) is None  # type: ignore[arg-type]
 

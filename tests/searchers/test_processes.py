@@ -10,13 +10,15 @@ import sys
 import time
 import types
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import keras_tuner as kt
 import psutil
 import pytest
 
-from autorec.errors import ConfigError, SearchAborted
+from autorec.errors import ConfigError, DataError, SearchAborted
 from autorec.run import Run
 from autorec.searchers import pool, processes
 from autorec.searchers.cores import Share, cores, shares
@@ -26,6 +28,7 @@ from autorec.searchers.portable import PortableFunction
 from autorec.searchers.processes import WORKING, Processes
 from autorec.searchers.runner import search
 from autorec.searchers.testing import OBJECTIVE, planted_space, planted_trial
+from autorec.searchers.trial_process import Setting, TrialProcess
 
 Heard = Callable[[dict[str, Any]], None]
 
@@ -285,3 +288,20 @@ def test_halted_processes_go_on_when_a_measurement_fails(tmp_path: Path, monkeyp
             raise ZeroDivisionError
         executor.close()
     assert halted == [True, True, False, False]
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_full_disk_ends_the_search_if_it_is_the_runs_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: bool
+) -> None:
+    def full(*arguments: Any) -> dict[str, Any]:
+        raise DataError("the disk is full")
+
+    sent: list[Any] = []
+    monkeypatch.setattr("autorec.searchers.outcome.attempt", full)
+    process = TrialProcess(types.SimpleNamespace(send=sent.append))  # type: ignore[arg-type]
+    setting = Setting(b"", "score", str(tmp_path), Share(1), seen=seen)
+    message = {**Job(0, kt.HyperParameters(), 1, None, None, {}).to_message(), "end": None}
+    with nullcontext() if seen else pytest.raises(DataError):
+        process._train(planted_trial, setting, message)
+    assert [word for word, _ in sent] == (["full"] if seen else [])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import types
@@ -67,4 +70,19 @@ def test_the_last_process_removes_the_rows_of_its_node(cache: Path, node: list[s
     first.close("d1")
     assert shared.exists()
     second.close("d1")
+    assert not shared.exists()
+
+
+def test_what_a_killed_search_left_on_a_node_is_removed(cache: Path, node: list[str], tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    shared = module._fetched(stored(cache), "d1")
+    left = [tmp_path / "node" / f"autorec-rows-{number}-abc" for number in (gone.pid, os.getpid())]
+    for folder in left:
+        module._link(shared, folder / "cache")
+    module._sweep("d1")
+    assert [folder.exists() for folder in left] == [False, True]
+    assert shared.exists()  # a process that lives has its rows
+    shutil.rmtree(left[1])
+    module._sweep("d1")
     assert not shared.exists()
