@@ -228,10 +228,7 @@ class TrialTrainer:
         if result.failure is not None and self.emit is not None:
             self.emit({"event": "message", "text": f"trial {job.number} ended early: {result.failure}"})
         if self.workers.chief:
-            with new_folder(self.run.trial_directory(job.number)) as folder:
-                without_optimizer(model).save(folder / MODEL)
-                if self.outputs and validation is self.validation:
-                    write_outputs(folder, outputs_of(model, validation, self.layout))
+            self._save(job.number, model, validation)
         return {
             "metrics": result.metrics,
             "history": result.history,
@@ -246,6 +243,13 @@ class TrialTrainer:
             "cut": cut,
             "failure": result.failure,
         }
+
+    def _save(self, number: int, model: Any, validation: Part) -> None:
+        """Leaves a trial's model, and what it answers for the validation rows where an ensemble may follow."""
+        with new_folder(self.run.trial_directory(number)) as folder:
+            without_optimizer(model).save(folder / MODEL)
+            if self.outputs and validation is self.validation:
+                write_outputs(folder, outputs_of(model, validation, self.layout))
 
     def _costs(self, model: Any, job: Job) -> dict[str, Any]:
         """Returns what a job's model costs at full size, where that is asked for.

@@ -155,6 +155,7 @@ def test_a_search_begins_with_the_best_of_another_on_other_data(run: Path, tmp_p
     assert values(tmp_path / "run")[0].items() >= {k: v for k, v in best["values"].items() if "train/" in k}.items()
 
 
+@pytest.mark.long
 def test_a_run_that_began_warm_goes_on_and_is_repeated_without_the_other(run: Path, tmp_path: Path) -> None:
     other, mine = tmp_path / "other", tmp_path / "mine"
     shutil.copytree(run, other)
@@ -172,6 +173,7 @@ def test_a_run_does_not_begin_with_another_one_later(run: Path, tmp_path: Path) 
         search(tmp_path / "run", warm_start=run)
 
 
+@pytest.mark.long
 def test_cheap_trials_are_followed_by_full_ones_over_several_seeds(tmp_path: Path) -> None:
     schedule = Schedule(Fidelity(rows=100), finalists=1, seeds=2)
     search(tmp_path, max_trials=2, fidelity=schedule)
@@ -182,6 +184,7 @@ def test_cheap_trials_are_followed_by_full_ones_over_several_seeds(tmp_path: Pat
     assert Schedule.from_dict(config["fidelity"]) == schedule
 
 
+@pytest.mark.long
 def test_a_model_that_is_too_large_fails_before_it_is_trained(tmp_path: Path) -> None:
     with pytest.raises(SearchAborted, match="max_model_size"):
         search(tmp_path, max_model_size=100)

@@ -83,6 +83,7 @@ def test_a_trial_is_exported_by_its_number(tmp_path: Path) -> None:
     assert np.array_equal(found, fitted.searched().predict(rows)["like"])
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_leaderboard_bit_for_bit() -> None:
     arguments = {**QUICK, "space": "deepfm", "max_trials": 2, "target": "click", "seed": 3}
     boards = [CTRRecommender().search(fitted.clicks(), **arguments).leaderboard().drop("seconds") for _ in range(2)]
@@ -236,6 +237,7 @@ def test_several_targets_have_no_single_probability() -> None:
         fitted.searched().predict_proba(fitted.clicks(30))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scoring", [None, "roc_auc"])
 def test_clicks_are_cross_validated(scoring: str | None) -> None:
     values, labels = matrix()
@@ -244,6 +246,7 @@ def test_clicks_are_cross_validated(scoring: str | None) -> None:
     assert np.all((found > 0.3) & (found <= 1))
 
 
+@pytest.mark.long
 def test_ratings_are_cross_validated() -> None:
     values, _ = matrix()
     found = cross_val_score(
@@ -266,6 +269,7 @@ def test_fit_takes_no_argument_of_a_search(name: str) -> None:
 # What was found, elsewhere
 
 
+@pytest.mark.long
 def test_a_found_architecture_is_trained_on_other_data(tmp_path: Path) -> None:
     found = CTRRecommender().fit(fitted.clicks(), target="click", **{**QUICK, "space": "deepfm"})
     frame = pl.DataFrame({"user": ["a", "b", "c"] * 60, "stars": [1.5, 4.0, 3.0] * 60, "age": range(180)})
@@ -277,6 +281,7 @@ def test_a_found_architecture_is_trained_on_other_data(tmp_path: Path) -> None:
     assert rec.predict(frame).shape == (180,)
 
 
+@pytest.mark.long
 def test_a_run_of_a_found_architecture_goes_on_and_is_repeated(tmp_path: Path) -> None:
     rec = CTRRecommender(fitted.single().best_space(), directory=tmp_path / "run")
     quick = {"epochs": 1, "progress": False, "baselines": False, "target": "click"}

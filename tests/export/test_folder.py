@@ -71,6 +71,7 @@ def test_a_loaded_folder_answers_as_the_recommender(folder: Path) -> None:
     assert np.array_equal(autorec.load(folder).predict(rows), fitted.of_every_kind().predict(rows))
 
 
+@pytest.mark.long
 def test_every_target_has_an_output(tmp_path: Path) -> None:
     import tensorflow as tf
 

@@ -254,6 +254,7 @@ def dense(hp: Any) -> Any:
     return ar.ctr_model(inputs, [ar.blocks.MLP(units=hp.Choice("units", [4, 8]), layers=1)(fields)])
 
 
+@pytest.mark.long
 def test_all_trials_of_a_run_have_the_precision_chosen_once(timings: list[int], tmp_path: Path) -> None:
     rec = CTRRecommender(options=TrainOptions(precision="auto"), directory=tmp_path / "run")
     rec.search(**quick(space=dense, max_trials=1, batch_size=128))
@@ -270,6 +271,7 @@ def test_a_run_does_not_go_on_in_another_precision(tmp_path: Path) -> None:
         rec.search(**quick(max_trials=2, options=TrainOptions(precision="bfloat16")))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("space", ["deepfm", "dcnv2"])
 def test_an_export_in_bfloat16_predicts_what_the_recommender_does(space: str, tmp_path: Path) -> None:
     rec = CTRRecommender(options=TrainOptions(precision="bfloat16")).fit(**quick(space=space))

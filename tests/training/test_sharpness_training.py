@@ -59,6 +59,7 @@ def test_unknown_labels_count_in_no_shard() -> None:
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_long_training_goes_on_with_xla(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = weights(SHARP)
     made: list[bool] = []
