@@ -75,7 +75,11 @@ def batches(
 
     numbers = tf.data.Dataset.range(epochs * reader.steps * len(shares))
     numbers.reader = reader  # lives as long as a dataset made from these numbers
-    return numbers.map(lambda index: arrange(*load(index))).prefetch(4)
+    # With its own tuning an iterator waits at its end for the thread that tunes, which sleeps up to a minute at a time;
+    # and there is nothing here to tune.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return numbers.map(lambda index: arrange(*load(index))).prefetch(4).with_options(options)
 
 
 def shuffled_batch(

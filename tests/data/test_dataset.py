@@ -179,3 +179,9 @@ def test_whether_rows_are_resident_may_be_told() -> None:
     inside, outside = (shared(range(1), 1, size=5000, resident=resident) for resident in (True, False))
     assert inside != outside
     assert inside == shared(range(1), 1, size=5000)
+
+
+def test_no_thread_tunes_a_dataset_so_that_its_iterator_ends_at_once() -> None:
+    dataset = batches([part(64)], ("ids",), ["y", "z"], 16, shuffle=True)
+    assert dataset.options().autotune.enabled is False
+    assert dataset.repeat().options().autotune.enabled is False
