@@ -98,15 +98,15 @@ def objectives(value: Any, default: str) -> list[kt.Objective]:
     return chosen
 
 
-def statistics(value: Any, *, trees: bool, time: str | None) -> Any:
+def statistics(value: Any, *, trees: bool, split: str) -> Any:
     """Returns how statistics are made.
 
     Trees split where an ordered statistic of few rows is off, which it is on training rows alone; of k folds all rows
-    have about as many. Where rows have a time, only ordered ones know nothing of the future.
+    have about as many. Where models are to predict what comes later, only ordered ones know nothing of the future.
     """
     if value != "auto":
         return value
-    return "kfold" if trees and time is None else "ordered"
+    return "kfold" if trees and split != "time" else "ordered"
 
 
 def target(value: Any) -> str | list[str] | None:

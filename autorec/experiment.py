@@ -24,12 +24,13 @@ from autorec.identity import CACHE, check_foreign, has_begun, identify
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets
 from autorec.searchers.ensemble import Ensemble
+from autorec.searchers.evolution import Evolution
 from autorec.searchers.executor import Executor
 from autorec.searchers.executors import Execution
 from autorec.searchers.oracles import get_oracle
 from autorec.searchers.runner import search
 from autorec.searchers.trial import TrialTrainer, copy_callbacks
-from autorec.searchers.warm_start import propose_first
+from autorec.searchers.warm_start import VIEWS, propose_first
 from autorec.spaces.dag import InteractionDAG
 from autorec.spaces.space import as_space, to_config
 from autorec.steps.clock import Clock
@@ -37,7 +38,9 @@ from autorec.steps.columns import check_sources, get_schema
 from autorec.steps.course import get_schedule, in_words
 from autorec.steps.encoding import check_encoded, encoded
 from autorec.steps.ensemble import EnsembleMaker
+from autorec.steps.forest_model import keep_forest
 from autorec.steps.growth import Growth
+from autorec.steps.leaning import Leaning
 from autorec.steps.members import good_trials
 from autorec.steps.refit import refit
 from autorec.steps.simple_models import train_baselines
@@ -48,7 +51,7 @@ from autorec.training.workers import Workers, get_workers
 from autorec.transfer import get_warm_start
 
 OBJECTIVES = {"ctr": "val_auc", "rating": "val_rmse"}
-MOST_MEMBERS = 8  # of an ensemble that nobody asked for by name
+MOST_MEMBERS = 12  # of an ensemble that nobody asked for by name
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -163,6 +166,8 @@ class Experiment:
             if self.config.baselines:
                 about = {"objective": self.objective.name, "seed": self.config.seed}
                 train_baselines(self.run, self.cache, clock=self.clock, emit=self.emit, **about)
+            if self.config.baselines or self._ends_in_ensemble:
+                keep_forest(self.run, self.cache, objective=self.objective.name, emit=self.emit)
             reason = self._trials()
             self._close_executor()
             if self.config.refit:
@@ -195,7 +200,7 @@ class Experiment:
             space=to_config(self.model_space),
             searcher=self.searcher if isinstance(self.searcher, str) else type(self.searcher).__name__,
             options=self.options.to_dict(),
-            statistics=checked.statistics(arguments["statistics"], trees=arguments["trees"], time=self.schema.time),
+            statistics=checked.statistics(arguments["statistics"], trees=arguments["trees"], split=arguments["split"]),
             objective=None if arguments["objective"] is None else objectives if objectives[1:] else objectives[0],
             warm_start=get_warm_start(arguments["warm_start"], self.directory) if self.workers.chief else None,
             **{name: value for name, value in arguments.items() if name not in names},
@@ -204,8 +209,10 @@ class Experiment:
     def _guide(self) -> None:
         """Tells the oracle what to try first."""
         self.oracle.max_trials = None  # the runner counts: a run that goes on with fewer has more than that
-        if self.config.warm_start is not None:
-            propose_first(self.oracle, self.config.warm_start["trials"], self._say)
+        trials = [] if self.config.warm_start is None else self.config.warm_start["trials"]
+        views = VIEWS if self.config.ensemble and isinstance(self.oracle, Evolution) else ()
+        if trials or views:
+            propose_first(self.oracle, trials, self._say, views)
 
     def _open(self) -> None:
         """Opens the run directory and checks that it is the run of this experiment."""
@@ -322,6 +329,7 @@ class Experiment:
             emit=self.emit,
             schedule=schedule,
             executor=self.executor,
+            lean=Leaning(self._maker()) if self._ends_in_ensemble and self.growth is None else None,
         )
 
     def _trials_end(self) -> float | None:

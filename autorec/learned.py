@@ -122,7 +122,8 @@ class Learned(BaseEstimator):
             pruning: `"pie"` (by information), `"pap"` (by accuracy), `"prs"` (by chance), `"forward"` (greedy
                 selection), `"auto"` (whichever of `pie`, `pap` and `forward` is best on rows it did not see), or None:
                 the `size` best ones as they are.
-            trials: Numbers of the trials that may be members, or paths of their folders; None takes all.
+            trials: Numbers of the trials that may be members, or paths of their folders, and `"forest"`, what the small
+                trees of `trees=True` predict by themselves; None takes all.
             alpha: Share of diversity against accuracy in `pie`, in [0, 1].
             start: The first member of `pie`: `"best"` or `"random"`.
             seed: Seed of what is by chance.

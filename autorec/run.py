@@ -15,6 +15,7 @@ from typing import IO, Any, Self
 from autorec.errors import ConfigError, DataError
 from autorec.files import write_json
 
+FOREST = "forest"  # name of the baseline that is a model too
 _LISTED = ("number", "name", "kind", "status", "score", "mean_score", "seeds", "parent", "fidelity", "cut", "error")
 
 
@@ -291,6 +292,10 @@ class Run:
         """Returns where the files of a trial are (`trials/0007`); it may not exist."""
         return self.directory / "trials" / f"{number:04d}"
 
+    def model_directory(self, row: Mapping[str, Any]) -> Path:
+        """Returns where the model of a row is: of a trial, or of the forest, a baseline that is a model too."""
+        return self.directory / FOREST if row["number"] is None else self.trial_directory(row["number"])
+
     def retain(self, keep: int, also: Iterable[int] = ()) -> None:
         """Removes the files of all trials but the `keep` best completed ones and those in `also`.
 
@@ -334,7 +339,7 @@ def _short(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def origin(row: Mapping[str, Any]) -> int:
     """Returns the number of the searcher's trial whose values a trial was trained with."""
-    return int(row["number"] if row["parent"] is None else row["parent"])
+    return int(row["number"] if row.get("parent") is None else row["parent"])
 
 
 def _configurations(rows: Iterable[dict[str, Any]], sign: float = 1.0) -> list[list[dict[str, Any]]]:

@@ -13,6 +13,7 @@ from autorec.searchers.fidelity import Fidelity, Schedule
 
 FULL = Fidelity()
 _REDUCED_SHARE, _FULL_SHARE = 0.6, 1 / 3  # of a time limit, the most that is kept for the end of a search
+_LEANING_SHARE = 0.45  # the same where all trainings of the end are for an ensemble
 _UNKNOWN_SHARE = 0.5  # the same before any trial shows how long one takes
 _MARGIN = 1.1  # estimates are off by so much
 _SPARES = 2  # so many times the finalists are tried, should some fail at full fidelity
@@ -40,6 +41,9 @@ class Raising:
         seed_of: Seed of a repetition of a trial: number, number of the repetition.
         say: Receives a line about what begins.
         slots: How many trainings run at a time.
+        lean: Where an ensemble is made of all trainings, chooses the trial whose values it gains most from being
+            trained again, or None. Then not the finalists are repeated but what it chooses, as often as they would be.
+        fill: Whether what `lean` chooses is repeated as long as there is time.
     """
 
     run: Run
@@ -51,6 +55,8 @@ class Raising:
     seed_of: Callable[[int, int], int]
     say: Callable[[str], None]
     slots: int = 1
+    lean: Callable[[], int | None] | None = None
+    fill: bool = False
     _known: dict[tuple[int, Fidelity, int], dict[str, Any]] = field(default_factory=dict)
     _counted: int = 0
 
@@ -98,6 +104,9 @@ class Raising:
     def _finals(self, order: list[int]) -> None:
         finalists = order[: self.schedule.finalists]
         first = self._first_seeds(order)
+        if self.lean is not None:
+            self.train(self._leaned_on(self.lean))
+            return
         for repetition in range(1, self.schedule.seeds):
             missing = [number for number in first if self._row(number, FULL, repetition) is None]
             if missing and not self._time_for(FULL, len(missing)):
@@ -110,6 +119,21 @@ class Raising:
             if not self._time_for(FULL):
                 return
             yield number, FULL, repetition, self.deadline
+
+    def _leaned_on(self, lean: Callable[[], int | None]) -> Iterator[Again]:
+        """Yields trainings with a seed that their values were not trained with in full."""
+        begun = [origin(event) for event in self.run.events("started") if not event["fidelity"]]
+        more = len(begun) - len(set(begun))
+        while (self.fill and self.deadline is not None) or more < self.schedule.finalists * (self.schedule.seeds - 1):
+            number = lean() if self._time_for(FULL) else None
+            if number is None or not self._time_for(FULL):
+                return
+            if not self.open:
+                self._begin()
+                self.say("training again, with other seeds, what the ensemble leans on")
+            begun = [origin(event) for event in self.run.events("started") if not event["fidelity"]]
+            yield number, FULL, begun.count(number), self.deadline
+            more += 1
 
     def _first_seeds(self, order: list[int]) -> list[int]:
         """Trains finalists at full fidelity, and for those that fail the next ones; returns those that did not."""
@@ -208,6 +232,8 @@ class Raising:
         for repetition in repetitions:
             needed += self._rounds(self.schedule.finalists - self._done(finalists, FULL, repetition)) * single
         most = self.total * (_REDUCED_SHARE if self.schedule.reduced else _FULL_SHARE)
+        if self.lean is not None and self.fill:
+            most = needed = max(most, _LEANING_SHARE * self.total)
         return min(_MARGIN * max(needed, newcomer), most) if most >= self._floor() else 0.0
 
     def _done(self, numbers: list[int], fidelity: Fidelity, repetition: int = 0) -> int:

@@ -39,6 +39,7 @@ def search(
     emit: Emit | None = None,
     schedule: Schedule | None = None,
     executor: Executor | None = None,
+    lean: Callable[[], int | None] | None = None,
 ) -> str:
     """Runs a search, or goes on with the one in `run`.
 
@@ -72,6 +73,7 @@ def search(
         keep: Number of best trials whose files are kept.
         emit: Receives the events `trial_started` and `trial_finished`, and a `message` of each part of a schedule.
         schedule: Fidelities of the trials, and what follows them; None trains all at full fidelity, once.
+        lean: Chooses whose values are repeated over seeds in place of the finalists, see `Raising`.
 
     Returns:
         Why it ended: `max_trials`, `time_limit` or `exhausted` (nothing new to try).
@@ -96,7 +98,7 @@ def search(
     )
     running = _Search(run, proposals, executor, shares, limit, keep, emit or _silent)
     if schedule is not None:
-        running.raise_by(schedule, full)
+        running.raise_by(schedule, full, lean)
     proposals.restore(space_build)
     reason = running.go_on()
     run.retain(keep)
@@ -120,7 +122,7 @@ class _Search:
     raising: Raising | None = None
     running: dict[int, tuple[Mapping[str, Any], Any]] = field(default_factory=dict)  # number -> `started`, hp
 
-    def raise_by(self, schedule: Schedule, full: Fidelity) -> None:
+    def raise_by(self, schedule: Schedule, full: Fidelity, lean: Callable[[], int | None] | None) -> None:
         """Has the best trials trained at the steps of a schedule behind the search part."""
         self.raising = self.shares.raising = Raising(
             self.run,
@@ -132,6 +134,8 @@ class _Search:
             self.proposals.seed_of,
             lambda text: self.emit({"event": "message", "text": text}),
             self.executor.slots,
+            lean,
+            self.max_trials is None,
         )
 
     def go_on(self) -> str:

@@ -15,19 +15,19 @@ SCHEDULE = Schedule(Fidelity(rows=100), finalists=2, seeds=1)
 
 
 @pytest.mark.parametrize(
-    ("given", "trees", "time", "kept"),
+    ("given", "trees", "split", "kept"),
     [
-        ("auto", True, None, "kfold"),
-        ("auto", True, "at", "ordered"),
-        ("auto", False, None, "ordered"),
-        ("ordered", True, None, "ordered"),
-        (None, True, None, None),
+        ("auto", True, "random", "kfold"),
+        ("auto", True, "time", "ordered"),
+        ("auto", False, "user", "ordered"),
+        ("ordered", True, "random", "ordered"),
+        (None, True, "random", None),
     ],
 )
-def test_statistics_beside_trees_are_of_folds_unless_rows_have_a_time(
-    given: str | None, trees: bool, time: str | None, kept: str | None
+def test_statistics_beside_trees_are_of_folds_unless_the_split_is_by_time(
+    given: str | None, trees: bool, split: str, kept: str | None
 ) -> None:
-    assert checked.statistics(given, trees=trees, time=time) == kept
+    assert checked.statistics(given, trees=trees, split=split) == kept
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from autorec.searchers.ensemble_selection import best_single, check_selection, c
 from autorec.searchers.outputs import outputs_of, read_outputs, write_outputs
 from autorec.searchers.panel import Panel
 from autorec.searchers.pruning import ALPHA, Pruned
-from autorec.steps.members import Row, check_size, named_trials, panel_of
+from autorec.steps.members import Row, check_size, name_of, named_trials, panel_of
 from autorec.training.validation import measure
 
 _COST = 3.0  # to load, join and save a member takes so many times what it takes to load it
@@ -61,7 +61,7 @@ class EnsembleMaker:
         """
         found = []
         for row in rows:
-            folder = self.run.trial_directory(row["number"])
+            folder = self.run.model_directory(row)
             outputs = read_outputs(folder)
             if outputs is None or outputs.shape != self.part.labels.T.shape:
                 if self.deadline is not None and time.monotonic() >= self.deadline:
@@ -127,11 +127,12 @@ class EnsembleMaker:
         return True
 
     def _seconds_a_member(self, known: Sequence[tuple[Row, Any]]) -> float:
-        """Returns how long it takes to load, join and save a member, by how long it takes to load the first."""
+        """Returns how long it takes to load, join and save a member, by how long it takes to load the largest."""
         if self.deadline is None or not known or time.monotonic() >= self.deadline:
             return 0.0
+        largest = max((row for row, _ in known), key=lambda row: row["parameters"] or 0)
         begin = time.monotonic()
-        load_model(self.run.trial_directory(known[0][0]["number"]) / MODEL)
+        load_model(self.run.model_directory(largest) / MODEL)
         return _COST * (time.monotonic() - begin)
 
     def _in_time(self, cost: float, most: int) -> int:
@@ -145,8 +146,9 @@ class EnsembleMaker:
         if self.budgets is None:
             return True
         costs: dict[str, Any] = {"model_size": 4 * sum(row["parameters"] for row in rows)}
-        if all(row.get("latency") is not None for row in rows):
-            costs["latency"] = sum(row["latency"] for row in rows)
+        latencies = [row.get("latency") for row in rows if row["number"] is not None]
+        if None not in latencies:  # trees are a part of the encoding, which no latency counts
+            costs["latency"] = sum(latencies)
         try:
             self.budgets.check(costs)
         except OverBudget:
@@ -172,7 +174,7 @@ class EnsembleMaker:
         members = [known[member][0] for member in chosen.members]
         shares = [float(chosen.weights[member]) for member in chosen.members]
         metrics = self._metrics([known[member][1] for member in chosen.members], shares)
-        models = [load_model(self.run.trial_directory(row["number"]) / MODEL) for row in members]
+        models = [load_model(self.run.model_directory(row) / MODEL) for row in members]
         model = join(models, shares)
         name = f"{len(self.run.events('ensemble')):04d}"
         with new_folder(self.run.directory / ENSEMBLE / name) as folder:
@@ -186,9 +188,9 @@ class EnsembleMaker:
             "status": "completed",
             "score": metrics[objective],
             "metrics": metrics,
-            "values": {f"trial {row['number']}": round(share, 4) for row, share in zip(members, shares)},
+            "values": {_title(row): round(share, 4) for row, share in zip(members, shares)},
             "pruning": rule,
-            "candidates": [row["number"] for row, _ in known],
+            "candidates": [name_of(row) for row, _ in known],
             "members": [_told(row, share) for row, share in zip(members, shares)],
             "diversity": diversity(panel, chosen.members),
             "mean_depth": float(np.mean(depths)) if depths else None,
@@ -253,4 +255,9 @@ def in_words(event: Mapping[str, Any]) -> str:
 
 
 def _told(row: Row, share: float) -> dict[str, Any]:
-    return {"trial": row["number"], "weight": share, "score": row["score"], "depth": depth_of(row["values"])}
+    return {"trial": name_of(row), "weight": share, "score": row["score"], "depth": depth_of(row["values"])}
+
+
+def _title(row: Row) -> str:
+    name = name_of(row)
+    return f"trial {name}" if isinstance(name, int) else name

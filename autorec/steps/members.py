@@ -12,7 +12,7 @@ from autorec.data.cache import Part
 from autorec.data.layout import Layout
 from autorec.errors import ConfigError
 from autorec.loading import MODEL
-from autorec.run import Run
+from autorec.run import FOREST, Run
 from autorec.searchers.panel import Panel, Votes
 
 #: Validation rows by which members are chosen, at most; a choice takes some seconds with so many.
@@ -22,10 +22,16 @@ Row = dict[str, Any]
 
 
 def good_trials(run: Run) -> list[Row]:
-    """Returns the trials that an ensemble may have, the best first: trained, of the best fidelity, their files kept."""
-    trained = [row for row in run.leaderboard() if row["kind"] == "trial" and row["status"] == "completed"]
+    """Returns the forest, and trials of the best fidelity whose files are kept, the best first."""
+    trained = [row for row in run.leaderboard() if row["kind"] == "trial" or row.get("name") == FOREST]
+    trained = [row for row in trained if row["status"] == "completed"]
     best: dict[str, int] = next((row["fidelity"] for row in trained if row["rank"] == 1), {})
-    return [row for row in trained if row["fidelity"] == best and (run.trial_directory(row["number"]) / MODEL).exists()]
+    return [row for row in trained if row["fidelity"] == best and (run.model_directory(row) / MODEL).exists()]
+
+
+def name_of(row: Row) -> int | str:
+    """Returns by what a member is named: the number of a trial, `forest`."""
+    return FOREST if row["number"] is None else int(row["number"])
 
 
 def named_trials(run: Run, trials: Sequence[Any] | None) -> list[Row]:
@@ -33,7 +39,7 @@ def named_trials(run: Run, trials: Sequence[Any] | None) -> list[Row]:
 
     Args:
         run: The run.
-        trials: Numbers of trials or paths of their folders; None takes all good ones.
+        trials: Numbers of trials or paths of their folders, and `"forest"`; None takes all good ones.
 
     Raises:
         ConfigError: If one is no good trial of this run, or is named twice.
@@ -44,17 +50,19 @@ def named_trials(run: Run, trials: Sequence[Any] | None) -> list[Row]:
     if isinstance(trials, (str, Path)) or not isinstance(trials, Sequence) or not trials:
         raise ConfigError("trials", "a list of numbers of trials or paths of their folders", trials)
     numbers = [_number(run, trial) for trial in trials]
-    by_number = {row["number"]: row for row in good}
+    by_number = {name_of(row): row for row in good}
     for number, trial in zip(numbers, trials):
         if number not in by_number:
             hint = "Those are trained, at the best fidelity, and their files are kept."
-            raise ConfigError("trials", f"some of the trials {sorted(by_number)}", trial, hint)
+            raise ConfigError("trials", f"some of the trials {sorted(by_number, key=str)}", trial, hint)
     if len(set(numbers)) < len(numbers):
         raise ConfigError("trials", "different trials", list(trials))
-    return [row for row in good if row["number"] in numbers]
+    return [row for row in good if name_of(row) in numbers]
 
 
-def _number(run: Run, trial: Any) -> int:
+def _number(run: Run, trial: Any) -> int | str:
+    if isinstance(trial, str) and trial == FOREST:
+        return FOREST
     if isinstance(trial, (int, np.integer)) and not isinstance(trial, bool):
         return int(trial)
     if not isinstance(trial, (str, Path)):

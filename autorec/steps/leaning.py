@@ -1,0 +1,46 @@
+"""What an ensemble of a run's trials leans on, which another seed would make steadier."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from autorec.run import origin
+from autorec.searchers.forward_selection import forward_selection
+from autorec.searchers.mixture import one_thread
+from autorec.steps.ensemble import EnsembleMaker
+from autorec.steps.members import good_trials, panel_of
+
+
+@dataclass
+class Leaning:
+    """Chooses whose values are trained again, with another seed, for an ensemble to be made of all trainings.
+
+    Of the ensemble that forward selection makes of the trainings so far, each trial has the sum of the weights of the
+    trainings of its values. The next one is that with the most weight for a training: the mean over several seeds is
+    worth most where the ensemble leans on few.
+
+    Args:
+        maker: Knows the run and what its trials answer.
+    """
+
+    maker: EnsembleMaker
+
+    def __call__(self) -> int | None:
+        """Returns the number of the trial, or None where no trial has any weight."""
+        known = self.maker.answers(good_trials(self.maker.run))
+        if not known:
+            return None
+        panel = panel_of([outputs for _, outputs in known], self.maker.part, self.maker.layout, seed=self.maker.seed)
+        with one_thread():
+            weights = forward_selection(panel).weights
+        begun = Counter(origin(row) for row in self.maker.run.events("started") if not row["fidelity"])
+        shares: dict[int, float] = {}
+        for (row, _), weight in zip(known, np.asarray(weights)):
+            if row["number"] is not None:
+                number = origin(row)
+                shares[number] = shares.get(number, 0.0) + float(weight) / max(begun[number], 1)
+        best = max(shares, key=lambda number: shares[number], default=None)
+        return best if best is not None and shares[best] > 0.0 else None
