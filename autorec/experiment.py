@@ -51,7 +51,7 @@ from autorec.training.workers import Workers, get_workers
 from autorec.transfer import get_warm_start
 
 OBJECTIVES = {"ctr": "val_auc", "rating": "val_rmse"}
-MOST_MEMBERS = 12  # of an ensemble that nobody asked for by name
+MOST_MEMBERS = 8  # of an ensemble that nobody asked for by name
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -315,8 +315,9 @@ class Experiment:
         self.run.keep_seeds = self.config.ensemble
         self.growth = self._growth()
         schedule = get_schedule(self.config.fidelity, self.trainer.full, self.config.time_limit)
+        lean = Leaning(self._maker()) if self._ends_in_ensemble and self.growth is None else None
         if schedule is not None:
-            self._say(in_words(schedule.settled(self.trainer.full)))
+            self._say(in_words(schedule.settled(self.trainer.full), lean is not None))
         return search(
             self.run,
             oracle=self.oracle,
@@ -329,7 +330,7 @@ class Experiment:
             emit=self.emit,
             schedule=schedule,
             executor=self.executor,
-            lean=Leaning(self._maker()) if self._ends_in_ensemble and self.growth is None else None,
+            lean=lean,
         )
 
     def _trials_end(self) -> float | None:
@@ -382,8 +383,7 @@ class Experiment:
                 self._maker().make(rows, "auto", MOST_MEMBERS, if_better=True)
         except Exception as error:
             self._say(f"no ensemble, the best trial's model stays: {type(error).__name__}: {error}")
-        if self.growth is not None:
-            self.run.retain(self.config.keep, self.growth.members)
+        self.run.retain(self.config.keep, () if self.growth is None else self.growth.members)
 
 
 def _place(source: Source) -> str:

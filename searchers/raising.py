@@ -16,6 +16,7 @@ _REDUCED_SHARE, _FULL_SHARE = 0.6, 1 / 3  # of a time limit, the most that is ke
 _LEANING_SHARE = 0.45  # the same where all trainings of the end are for an ensemble
 _UNKNOWN_SHARE = 0.5  # the same before any trial shows how long one takes
 _MARGIN = 1.1  # estimates are off by so much
+_FIRST = 3  # trials that read other columns than each other, which an ensemble may want though they are not the best
 _SPARES = 2  # so many times the finalists are tried, should some fail at full fidelity
 _LEAST = 0.2  # of the time that it usually takes: a first training at full fidelity with less is not begun
 
@@ -181,6 +182,8 @@ class Raising:
         if not self.schedule.reduced:
             first = self._ranked(FULL, sorted(numbers))[: _SPARES * self.schedule.finalists]
             numbers = {*first, *(number for event in self.run.events("finals") for number in event["numbers"])}
+        if self.lean is not None:
+            numbers |= {origin(row) for row in rows[:_FIRST]}
         return [row["number"] for row in rows if origin(row) in numbers]
 
     def _own(self) -> list[int]:

@@ -101,7 +101,7 @@ def search(
         running.raise_by(schedule, full, lean)
     proposals.restore(space_build)
     reason = running.go_on()
-    run.retain(keep)
+    run.retain(keep, () if lean is None or running.raising is None else running.raising.contenders())
     check_any_completed(run.trials())
     return reason
 

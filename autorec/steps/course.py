@@ -22,8 +22,12 @@ def get_schedule(fidelity: str | dict[str, Any] | None, full: Fidelity, time_lim
     return Schedule.from_dict(fidelity)
 
 
-def in_words(schedule: Schedule) -> str:
+def in_words(schedule: Schedule, leaning: bool = False) -> str:
     """Returns a schedule as a sentence.
+
+    Args:
+        schedule: The schedule.
+        leaning: Whether what an ensemble leans on is repeated, not the finalists.
 
     Example:
         >>> in_words(Schedule(Fidelity(rows=1000), finalists=2))
@@ -34,4 +38,7 @@ def in_words(schedule: Schedule) -> str:
     limits = (", ".join(f"{value:,} {name}" for name, value in one.to_dict().items()) for one in reduced)
     steps = [f"{some} with at most {most}" for some, most in zip(who, limits)]
     often = "" if schedule.seeds == 1 else f", {schedule.seeds} times each"
-    return ", then ".join([*steps, f"the best {schedule.finalists} in full{often}"])
+    final = f"the best {schedule.finalists} in full{often}"
+    if leaning:
+        final = f"{f'the best {schedule.finalists}' if steps else 'all'} in full, then again what the ensemble leans on"
+    return ", then ".join([*steps, final])

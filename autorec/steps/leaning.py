@@ -13,14 +13,16 @@ from autorec.searchers.mixture import one_thread
 from autorec.steps.ensemble import EnsembleMaker
 from autorec.steps.members import good_trials, panel_of
 
+_LEAST = 0.1  # seconds that a training counts for at least
+
 
 @dataclass
 class Leaning:
     """Chooses whose values are trained again, with another seed, for an ensemble to be made of all trainings.
 
     Of the ensemble that forward selection makes of the trainings so far, each trial has the sum of the weights of the
-    trainings of its values. The next one is that with the most weight for a training: the mean over several seeds is
-    worth most where the ensemble leans on few.
+    trainings of its values. The next one is that with the most weight for a training and a second: the mean over
+    several seeds is worth most where the ensemble leans on few, and where it is cheap.
 
     Args:
         maker: Knows the run and what its trials answer.
@@ -36,11 +38,12 @@ class Leaning:
         panel = panel_of([outputs for _, outputs in known], self.maker.part, self.maker.layout, seed=self.maker.seed)
         with one_thread():
             weights = forward_selection(panel).weights
-        begun = Counter(origin(row) for row in self.maker.run.events("started") if not row["fidelity"])
+        begun = Counter(origin(row) for row in self.maker.run.events("started") if not row.get("fidelity"))
         shares: dict[int, float] = {}
         for (row, _), weight in zip(known, np.asarray(weights)):
             if row["number"] is not None:
                 number = origin(row)
-                shares[number] = shares.get(number, 0.0) + float(weight) / max(begun[number], 1)
+                worth = float(weight) / max(begun[number], 1) / max(row.get("seconds") or 0.0, _LEAST)
+                shares[number] = shares.get(number, 0.0) + worth
         best = max(shares, key=lambda number: shares[number], default=None)
         return best if best is not None and shares[best] > 0.0 else None

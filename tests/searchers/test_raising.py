@@ -233,6 +233,44 @@ def test_progress_hears_of_the_parts_of_a_schedule(tmp_path: Path) -> None:
     assert [text.split(" at ")[1] for text in texts[1:]] == ["full fidelity, seed 1 of 2", "full fidelity, seed 2 of 2"]
 
 
+# For an ensemble
+
+
+def test_what_an_ensemble_leans_on_is_repeated_as_often_as_finalists_would_be(tmp_path: Path) -> None:
+    with Run(tmp_path) as run:
+        wanted = iter([2, 2, 0, 1])
+        run_search(run, schedule=Schedule(finalists=2, seeds=3), lean=lambda: next(wanted))
+        rows = run.trials()
+    assert [row["parent"] for row in rows[6:]] == [2, 2, 0, 1]
+    assert len({row["seed"] for row in rows if origin(row) == 2}) == 3
+
+
+def test_without_anything_to_lean_on_nothing_is_repeated(tmp_path: Path) -> None:
+    with Run(tmp_path) as run:
+        run_search(run, schedule=Schedule(finalists=2, seeds=3), lean=lambda: None)
+        assert len(run.trials()) == 6
+
+
+def test_finalists_of_cheap_trials_are_trained_in_full_before_any_is_repeated(tmp_path: Path) -> None:
+    with Run(tmp_path) as run:
+        run_search(run, schedule=Schedule(LOW, finalists=2, seeds=2), lean=lambda: 3)
+        rows = run.trials()
+    assert [row["parent"] for row in rows[8:]] == [3, 3]
+    assert {origin(row) for row in rows[6:8]} == {row["parent"] for row in rows[6:8]}
+    assert all(row["fidelity"] == {} for row in rows[6:])
+
+
+def test_the_first_trials_keep_their_files_for_an_ensemble(tmp_path: Path) -> None:
+    with Run(tmp_path) as run:
+
+        def evaluate(job: Job) -> dict[str, Any]:
+            run.trial_directory(job.number).mkdir(parents=True)
+            return {"metrics": {"score": float(job.number)}}
+
+        run_search(run, evaluate=evaluate, keep=1, schedule=Schedule(finalists=1, seeds=1), lean=lambda: None)
+        assert {"0000", "0001", "0002"} <= {path.name for path in (tmp_path / "trials").iterdir()}
+
+
 # Within a time limit
 
 
@@ -263,14 +301,17 @@ Limited = Callable[..., tuple[TimedTrial, Run, float]]
 def limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Limited:
     """Runs a search with a time limit on a clock; returns its trials and the seconds that it took."""
 
-    def run(limit: float, folder: str = "run", schedule: Schedule = SCHEDULE, **more: Any) -> tuple[Any, Run, float]:
+    def run(
+        limit: float, folder: str = "run", schedule: Schedule = SCHEDULE, lean: Any = None, **more: Any
+    ) -> tuple[Any, Run, float]:
         clock = Clock()
         for module in (shares, executor, raising):
             monkeypatch.setattr(module, "time", clock)
         monkeypatch.setattr(outcome, "alarm", lambda at: nullcontext())  # which has the true time
         evaluate = TimedTrial(clock, **more)
         with Run(tmp_path / folder) as opened:
-            run_search(opened, evaluate=evaluate, max_trials=None, deadline=limit, schedule=schedule)
+            settings = {"max_trials": None, "deadline": limit, "schedule": schedule, "lean": lean}
+            run_search(opened, evaluate=evaluate, **settings)
         return evaluate, opened, clock.now
 
     return run
@@ -282,6 +323,15 @@ def test_all_ends_within_the_limit_and_something_was_trained_in_full(limited: Li
     assert took <= limit * 1.05
     assert run.best is not None
     assert run.best["fidelity"] == {}
+
+
+def test_what_an_ensemble_leans_on_fills_its_share_of_the_time(limited: Limited) -> None:
+    _, run, took = limited(200.0, schedule=Schedule(finalists=2, seeds=2), lean=lambda: 1)
+    rows = run.trials()
+    repeated = sum(row["seconds"] for row in rows if row["parent"] is not None)
+    assert 190.0 <= took <= 200.0
+    assert 0.4 * took <= repeated <= 0.55 * took
+    assert all(row["parent"] in (None, 1) for row in rows)
 
 
 def test_a_search_that_begins_late_trains_something_all_the_same(

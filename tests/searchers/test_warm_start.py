@@ -13,7 +13,8 @@ from autorec.run import Run
 from autorec.searchers.oracles import SEARCHERS, get_oracle
 from autorec.searchers.runner import Job, search
 from autorec.searchers.testing import OBJECTIVE, SearcherContract, planted_space, planted_trial
-from autorec.searchers.warm_start import distinct, propose_first
+from autorec.searchers.warm_start import VIEWS, distinct, propose_first
+from autorec.spaces.values import carry_over
 
 TRIALS = [
     {"kind": "deep", "deep/layers": 4, "deep/dropout": 0.0, "train/learning_rate": 0.7, "of/another": 3},
@@ -76,6 +77,16 @@ def test_the_default_values_are_not_tried_twice_in_another_form() -> None:
     hps.Int("dead", 0, 9)
     trials = [{"kind": "flat", "dead": 5}]
     assert distinct(hps.space, trials, print, lambda values: {"kind": values["kind"]}) == trials
+
+
+def test_views_come_behind_the_default_values_and_nothing_is_said_of_them() -> None:
+    hps = kt.HyperParameters()
+    hps.Boolean("features/margins", default=True)
+    hps.Choice("kind", ["flat", "deep"])
+    said: list[str] = []
+    found = distinct(hps.space, [], said.append, views=VIEWS)
+    assert [carry_over(hps.space, one)[0]["features/margins"] for one in found] == [True, False]
+    assert said == []
 
 
 def test_a_grid_is_gone_through_in_its_own_order() -> None:

@@ -1,0 +1,65 @@
+"""What an ensemble leans on is trained again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autorec.run import Run
+from autorec.searchers.outputs import OUTPUTS, write_outputs
+from autorec.steps.leaning import Leaning
+from tests.steps.trained import PART, add, maker
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    """A run of three trials that answer: half of the truth each, and none of it."""
+    with Run(tmp_path / "run") as run:
+        run.append({"event": "search", "objective": "val_auc", "direction": "max"})
+        truth = 2 * PART.labels[:, 0] - 1
+        first = np.arange(len(truth)) % 2 == 0
+        for number, known in enumerate((first, ~first, np.zeros(len(truth), bool))):
+            add(run, number, 0.7)
+            write_outputs(run.trial_directory(number), np.where(known, truth, 0.0)[None].astype(np.float32))
+        yield run
+
+
+def again(run: Run, parent: int) -> None:
+    number = len(run.events("started"))
+    add(run, number, 0.7, parent=parent, fidelity={})
+    answers = np.load(run.trial_directory(parent) / OUTPUTS)
+    write_outputs(run.trial_directory(number), answers)
+
+
+def test_it_is_one_that_the_ensemble_needs(run: Run) -> None:
+    assert Leaning(maker(run))() in (0, 1)
+
+
+def test_one_that_was_trained_again_gives_way_to_another(run: Run) -> None:
+    lean = Leaning(maker(run))
+    first = lean()
+    assert first is not None
+    again(run, first)
+    assert lean() == 1 - first
+
+
+def test_of_equal_ones_it_is_the_cheaper(run: Run) -> None:
+    run.append({"event": "finished", "number": 0, "status": "completed", "score": 0.7, "seconds": 9.0})
+    run.append({"event": "finished", "number": 1, "status": "completed", "score": 0.7, "seconds": 1.0})
+    assert Leaning(maker(run))() == 1
+
+
+def test_a_training_that_has_only_begun_counts_too(run: Run) -> None:
+    lean = Leaning(maker(run))
+    first = lean()
+    assert first is not None
+    run.append({"event": "started", "number": 3, "parent": first, "values": {}, "seed": 1, "fidelity": {}})
+    assert lean() == 1 - first
+
+
+def test_without_trials_there_is_nothing_to_lean_on(tmp_path: Path) -> None:
+    with Run(tmp_path / "none") as run:
+        assert Leaning(maker(run))() is None
