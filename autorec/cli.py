@@ -39,6 +39,7 @@ _EXAMPLES = {
     "predict": "autorec predict runs/clicks test.parquet --out scores.parquet",
     "leaderboard": "autorec leaderboard runs/clicks",
     "ensemble": "autorec ensemble runs/clicks --size 5",
+    "calibrate": "autorec calibrate runs/clicks --by device",
     "export": "autorec export runs/clicks model/",
     "schema": "autorec schema clicks.parquet --target click --out schema.json",
     "demo": "autorec demo --out runs/demo",
@@ -81,9 +82,13 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("data", help="Parquet file or folder, CSV or TSV (also .gz)")
         if name == "predict":
             command.add_argument("--out", required=True, help="CSV or Parquet file to write")
+        else:
+            words = "also show what was predicted and what happened, bin by bin"
+            command.add_argument("--reliability", action="store_true", help=words)
     board = _add(commands, "leaderboard", _leaderboard, "show a run's trials, best first")
     board.add_argument("directory", help="run directory")
     _add_ensemble(commands)
+    _add_calibrate(commands)
     export = _add(commands, "export", _export, "write a folder with model, encoder, SavedModel and card")
     export.add_argument("directory", help="run directory")
     export.add_argument("folder", help="folder to write")
@@ -136,6 +141,9 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--precision", choices=PRECISIONS, help="of the arithmetic (default: float32)")
     command.add_argument("--refit", action="store_true", default=None, help="train the winner on all rows in the end")
+    command.add_argument(
+        "--calibrate", metavar="METHOD", help="calibrate in the end: auto, isotonic, platt or temperature"
+    )
     command.add_argument("--quiet", action="store_true", help="no progress")
 
 
@@ -180,6 +188,24 @@ def _add_ensemble(commands: Any) -> None:
     command.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 
 
+def _add_calibrate(commands: Any) -> None:
+    command = _add(commands, "calibrate", _calibrate, "calibrate the probabilities of a run's model")
+    command.add_argument("directory", help="run directory")
+    command.add_argument(
+        "--method", default="auto", help="auto, isotonic, platt, temperature, or none (default: %(default)s)"
+    )
+    command.add_argument("--by", metavar="COLUMN", help="column whose values get curves of their own")
+    command.add_argument("--data", help="labelled rows that the model has not seen (default: the validation rows)")
+    command.add_argument(
+        "--negatives-kept",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="of the negatives, where they were sampled: 0.1 for one in ten (default: %(default)s)",
+    )
+    command.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+
+
 def _add_fit(commands: Any) -> None:
     command = _add(commands, "fit", _fit, "train one model: a space at its default values")
     _add_data(command)
@@ -208,6 +234,7 @@ def _common(options: argparse.Namespace) -> dict[str, Any]:
         "epochs": options.epochs,
         "seed": options.seed,
         "refit": options.refit,
+        "calibrate": options.calibrate,
         "options": TrainOptions(strategy=options.strategy, precision=options.precision),
         "directory": options.out,
         "progress": not options.quiet,
@@ -275,8 +302,15 @@ def _load(path: str) -> Any:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    for name, value in _load(options.model).evaluate(options.data).items():
-        sys.stdout.write(f"{name:12} {value:.6f}\n")
+    found = _load(options.model).evaluate(options.data, reliability=options.reliability)
+    for name, value in found.items():
+        if isinstance(value, float):
+            sys.stdout.write(f"{name:12} {value:.6f}\n")
+    for name, value in found.items():
+        if not isinstance(value, float):
+            from autorec.tables import show_reliability
+
+            show_reliability(value, name)
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -323,6 +357,21 @@ def _ensemble(options: argparse.Namespace) -> None:
         options.directory,
         options.size,
         pruning,
+        seed=options.seed,
+        say=_say,
+    )
+
+
+def _calibrate(options: argparse.Namespace) -> None:
+    import_quietly()
+    from autorec.steps.calibration import calibrate_run
+
+    calibrate_run(
+        options.directory,
+        None if options.method == "none" else options.method,
+        by=options.by,
+        data=options.data,
+        negatives_kept=options.negatives_kept,
         seed=options.seed,
         say=_say,
     )

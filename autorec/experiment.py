@@ -32,6 +32,7 @@ from autorec.searchers.trial import TrialTrainer, copy_callbacks
 from autorec.searchers.warm_start import propose_first
 from autorec.spaces.dag import InteractionDAG
 from autorec.spaces.space import as_space, to_config
+from autorec.steps.calibration import make_calibration, validation_rows
 from autorec.steps.clock import Clock
 from autorec.steps.columns import check_sources, get_schema
 from autorec.steps.course import get_schedule, in_words
@@ -169,6 +170,8 @@ class Experiment:
                 refit(self.run, self.trainer, clock=self.clock, say=self._say)
             elif self._ends_in_ensemble:
                 self._make_ensemble()
+            if self.config.calibrate is not None:
+                self._calibrate(self.config.calibrate)
         finally:
             self._close_executor()
             self.trainer.release()
@@ -276,7 +279,7 @@ class Experiment:
             seed=self.config.seed,
             newest=self.schema.time if self.config.split == "time" else None,
             budgets=self._budgets(),
-            outputs=self._ends_in_ensemble,
+            outputs=self._ends_in_ensemble or self.config.calibrate is not None,
         )
 
     def _budgets(self) -> Budgets | None:
@@ -326,9 +329,12 @@ class Experiment:
 
     def _trials_end(self) -> float | None:
         """Returns the time at which trials have to end."""
-        if self.config.refit:
-            return self.clock.keeping("refit")
-        return self.clock.keeping("ensemble") if self._ends_in_ensemble else self.clock.deadline
+        last = "refit" if self.config.refit else "ensemble" if self._ends_in_ensemble else None
+        return self.clock.keeping(*([] if last is None else [last]), *self._calibration_step)
+
+    @property
+    def _calibration_step(self) -> list[str]:
+        return [] if self.config.calibrate is None else ["calibration"]
 
     # Ensembles
 
@@ -345,7 +351,7 @@ class Experiment:
             self._say,
             seed=self.config.seed,
             budgets=self._budgets(),
-            deadline=self.clock.deadline,
+            deadline=self.clock.keeping(*self._calibration_step),
         )
 
     def _growth(self) -> Growth | None:
@@ -376,6 +382,18 @@ class Experiment:
             self._say(f"no ensemble, the best trial's model stays: {type(error).__name__}: {error}")
         if self.growth is not None:
             self.run.retain(self.config.keep, self.growth.members)
+
+    def _calibrate(self, method: str) -> None:
+        """Calibrates the run's model, if it is not; where that cannot be done it stays as it is."""
+        known = self.run.calibration
+        if self.run.model_id is None or (known is not None and known["method"] == method):
+            return
+        try:
+            rows = validation_rows(self.run, self.cache)
+            make_calibration(self.run, self.cache.layout, rows, method, seed=self.config.seed, say=self._say)
+        except Exception as error:
+            cause = "" if isinstance(error, AutoRecError) else f"{type(error).__name__}: "
+            self._say(f"not calibrated: {cause}{error}")
 
 
 def _place(source: Source) -> str:

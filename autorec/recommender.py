@@ -93,6 +93,7 @@ class Recommender(Learned):
         trees: bool | None = None,
         refit: bool | None = None,
         ensemble: bool | None = None,
+        calibrate: bool | str | None = None,
         keep: int | None = None,
         baselines: bool = True,
         options: TrainOptions | None = None,
@@ -147,6 +148,9 @@ class Recommender(Learned):
             refit: Train the winner once more on all rows, for as many epochs as its best one; by default it is not.
             ensemble: Whether to end in an ensemble of the best trials, pruned, which then is the model, if it
                 validates better than the best one; by default it does not. Left out beside `refit=True`.
+            calibrate: Calibrate the model in the end, on the validation rows: `"isotonic"`, `"platt"`,
+                `"temperature"`, or True or `"auto"` for whichever is best on rows it was not fitted to, if any helps; by
+                default it is not. `Recommender.calibrate` does so afterwards, with more choices.
             keep: Number of best trials whose model files are kept (1 or more; default 5).
             baselines: Whether to train the simple baselines of the leaderboard.
             options: See the constructor; a value here wins.
@@ -224,6 +228,7 @@ class Recommender(Learned):
                     "trees": checked.flag("trees", chosen["trees"]),
                     "refit": checked.flag("refit", chosen["refit"]),
                     "ensemble": checked.flag("ensemble", chosen["ensemble"]),
+                    "calibrate": checked.calibrate(calibrate, self._task),
                     "keep": chosen["keep"],
                     "baselines": checked.flag("baselines", baselines),
                 },
