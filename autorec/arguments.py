@@ -71,6 +71,19 @@ def calibrate(value: Any, task: str) -> str | None:
     return str(method)
 
 
+def utility(value: Any) -> dict[str, float] | None:
+    """Returns the weights of a utility, None for none."""
+    if value is None:
+        return None
+    number = (int, float, np.integer, np.floating)
+    fits = isinstance(value, Mapping) and bool(value)
+    if not fits or not all(
+        isinstance(w, number) and not isinstance(w, bool) and np.isfinite(w) for w in value.values()
+    ):
+        raise ConfigError("utility", "a dict {target: a finite number}, or None", value)
+    return {str(name): float(weight) for name, weight in value.items()}
+
+
 def plain(value: Any) -> Any:
     """Returns a NumPy scalar as Python's own number."""
     return value.item() if isinstance(value, np.generic) else value

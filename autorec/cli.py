@@ -127,6 +127,16 @@ def _add_data(command: argparse.ArgumentParser, optional: bool = False) -> None:
 def _add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument("--task", choices=("ctr", "rating"), default="ctr", help="default: %(default)s")
     command.add_argument("--out", help="run directory")
+    command.add_argument(
+        "--long",
+        action="append",
+        metavar="TARGET[:COLUMN][:QUANTILE]",
+        help="a target of real values that is 1 where long for the column's value, such as dwell:category:0.75",
+    )
+    for name, words in (("loss-weight", "in the loss"), ("utility", "in the utility that predict adds")):
+        command.add_argument(
+            f"--{name}", action="append", metavar="TARGET:WEIGHT", help=f"weight of a target {words}, such as like:5"
+        )
     command.add_argument("--space", help="preset or `auto` (default: auto, or what --effort says)")
     command.add_argument("--schema", help="JSON file that `autorec schema` wrote")
     command.add_argument("--validation", metavar="DATA", help="validation rows (default: split off)")
@@ -235,11 +245,46 @@ def _common(options: argparse.Namespace) -> dict[str, Any]:
         "seed": options.seed,
         "refit": options.refit,
         "calibrate": options.calibrate,
-        "options": TrainOptions(strategy=options.strategy, precision=options.precision),
+        "long": _long(options.long),
+        "utility": _weights("--utility", options.utility),
+        "options": TrainOptions(
+            strategy=options.strategy,
+            precision=options.precision,
+            loss_weights=_weights("--loss-weight", options.loss_weight),
+        ),
         "directory": options.out,
         "progress": not options.quiet,
         **{role: getattr(options, role) for role in _ROLES},
     }
+
+
+def _long(given: Sequence[str] | None) -> dict[str, Any] | None:
+    """Returns what `--long` names: target -> arguments of a `LongTarget`."""
+    found = {}
+    for text in given or ():
+        target, *rest = text.split(":")
+        quantile = {"quantile": float(rest.pop())} if rest and _is_number(rest[-1]) else {}
+        found[target] = {"by": rest or None, **quantile}
+    return found or None
+
+
+def _weights(argument: str, given: Sequence[str] | None) -> dict[str, float] | None:
+    """Returns what an argument `TARGET:WEIGHT` names, given any number of times."""
+    found = {}
+    for text in given or ():
+        target, _, weight = text.rpartition(":")
+        if not target or not _is_number(weight):
+            raise ConfigError(argument, "TARGET:WEIGHT, such as like:5", text)
+        found[target] = float(weight)
+    return found or None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _search(options: argparse.Namespace) -> None:

@@ -34,7 +34,7 @@ from autorec.spaces.dag import InteractionDAG
 from autorec.spaces.space import as_space, to_config
 from autorec.steps.calibration import make_calibration, validation_rows
 from autorec.steps.clock import Clock
-from autorec.steps.columns import check_sources, get_schema
+from autorec.steps.columns import check_several, check_sources, get_schema
 from autorec.steps.course import get_schedule, in_words
 from autorec.steps.encoding import check_encoded, encoded
 from autorec.steps.ensemble import EnsembleMaker
@@ -111,6 +111,9 @@ class Experiment:
         self.schema, inferred = get_schema(
             schema, self.source, target=target, labelled=y is not None, roles=arguments["roles"]
         )
+        if arguments["long"] is not None:
+            self.schema.long = arguments["long"]
+        check_several(self.task, self.schema, self.options.loss_weights, arguments["utility"])
         self.validation = checked.validation_source(validation, self.schema.targets)
         self.config = self._config(arguments)
         self.oracle = get_oracle(
@@ -186,7 +189,7 @@ class Experiment:
     # The run
 
     def _config(self, arguments: Mapping[str, Any]) -> SearchConfig:
-        names = ("target", "roles", "objective", "warm_start", "statistics")
+        names = ("target", "roles", "objective", "warm_start", "statistics", "long")  # the schema has the last
         objectives = [objective.name for objective in self.objectives]
         return SearchConfig(
             task=self.task,

@@ -119,6 +119,7 @@ def _card(run: Run, row: dict[str, Any], cache: Cache, refitted: bool) -> dict[s
     return {
         "task": config.get("task"),
         "targets": cache.schema.targets,
+        "utility": config.get("utility"),
         "data": {
             "source": config.get("data"),
             "fingerprint": cache.fingerprint,

@@ -52,7 +52,7 @@ def export(folder: str | Path, predictor: Predictor) -> Path:
         predictor.model.save(aside / "model.keras")
         predictor.encoder.save(aside / "encoder")
         predictor.schema.save(aside / "schema.json")
-        module = ServedModel(predictor.model, predictor.encoder, Path(words))
+        module = ServedModel(predictor.model, predictor.encoder, Path(words), predictor.utility)
         tf.saved_model.save(module, str(aside / "saved_model"), signatures={SIGNATURE: module.signature()})
         name_inputs(aside / "saved_model", predictor.schema.names)
         inputs = input_names(predictor.schema.names)

@@ -12,6 +12,7 @@ from autorec.data.cache import Part
 from autorec.data.checks import check_same_columns, check_targets
 from autorec.data.encoder import Encoder, column_of
 from autorec.data.layout import TargetColumn
+from autorec.data.long_labels import LongSource
 from autorec.data.schema import Schema
 from autorec.data.table import Source, as_source
 from autorec.data.vocabulary import Counts
@@ -21,6 +22,7 @@ from autorec.training import metrics
 from autorec.training.prediction import answers, predict
 
 BLOCK = 65_536
+UTILITY = "utility"  # beside the targets
 
 
 class Predictor:
@@ -45,6 +47,8 @@ class Predictor:
     def predict(self, data: Any) -> Any:
         """Returns a probability (a rating) for each row, float32; a dict by target where there are several.
 
+        Where a utility was stated, the dict also has `utility`, the targets' values times its weights, added up.
+
         Args:
             data: Rows in any form that `search` takes; the targets' columns are not needed.
 
@@ -52,7 +56,15 @@ class Predictor:
             DataError: If a column is absent or of another type.
         """
         found = self._predict(self._source(data))
+        if self.utility:
+            parts = [np.float32(weight) * found[name] for name, weight in self.utility.items()]
+            found[UTILITY] = np.asarray(np.sum(parts, axis=0, dtype=np.float32))
         return found[self.schema.targets[0]] if len(found) == 1 else found
+
+    @property
+    def utility(self) -> dict[str, float]:
+        """The weight of each target in the utility; empty where none was stated."""
+        return dict(self.card.get(UTILITY) or {})
 
     def evaluate(
         self,
@@ -134,7 +146,7 @@ class Predictor:
     def _source(self, data: Any, y: Any = None) -> Source:
         source = as_source(data, y, target=self.schema.targets[0] if y is not None else None)
         check_same_columns(self.schema, source)
-        return source
+        return LongSource(source, self.encoder.thresholds) if self.encoder.thresholds else source
 
     def _predict(self, source: Source) -> dict[str, np.ndarray]:
         found = self._outputs(source)
