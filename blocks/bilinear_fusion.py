@@ -37,8 +37,8 @@ class BilinearFusion(Block):
     Example:
         >>> BilinearFusion(heads=2)([np.ones((4, 8), "float32"), np.ones((4, 6), "float32")])  # (4, 1)
 
-    Source: Mao et al., FinalMLP: An Enhanced Two-Stream MLP Model for CTR Prediction, AAAI 2023, equations 9 and 10.
-    There each head's linear terms are its own: the same, since a linear term of the parts is one of the whole.
+    Source: Mao et al., FinalMLP: An Enhanced Two-Stream MLP Model for CTR Prediction, AAAI 2023, multi-head
+    bilinear fusion. There each head has linear terms of its own, which together are those of the whole vectors.
     """
 
     SPACE: ClassVar[dict[str, Hyperparameter]] = {"heads": Choice((1, 2, 4), 2)}

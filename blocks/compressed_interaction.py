@@ -39,7 +39,7 @@ class CompressedInteraction(Block):
         >>> CompressedInteraction(layers=2, maps=16)(np.ones((4, 26, 16), "float32"))  # (4, 32)
 
     Source: Lian et al., xDeepFM: Combining Explicit and Implicit Feature Interactions for Recommender Systems, KDD
-    2018, equations 6 to 8.
+    2018, compressed interaction network.
     """
 
     SPACE: ClassVar[dict[str, Hyperparameter]] = {"layers": Int(1, 3, default=2), "maps": Choice((16, 32, 64), 32)}

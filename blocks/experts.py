@@ -50,7 +50,8 @@ class Experts(Block):
         >>> click, like = Experts(tasks=2, kind="ple")(np.ones((4, 10), "float32"))  # (4, 128) each
 
     Source: `mmoe`: Ma et al., Modeling Task Relationships in Multi-task Learning with Multi-gate Mixture-of-Experts,
-    KDD 2018, equations 6 and 7. `ple`: Tang et al., Progressive Layered Extraction, RecSys 2020, section 4.
+    KDD 2018. `ple`: Tang et al., Progressive Layered Extraction (PLE): A Novel Multi-Task Learning (MTL) Model for
+    Personalized Recommendations, RecSys 2020; of one level it is the paper's CGC. Experts of several layers are ours.
     """
 
     SPACE: ClassVar[dict[str, Hyperparameter]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import keras
-from keras import ops
 
 from autorec.blocks.base import Block, Shape, as_list, as_vector, vector_width
 from autorec.blocks.checks import whole
@@ -33,8 +32,8 @@ class FeatureGate(Block):
     Example:
         >>> FeatureGate(hidden=32)(fields, context=user)  # (batch, fields * dim)
 
-    Source: Mao et al., FinalMLP: An Enhanced Two-Stream MLP Model for CTR Prediction, AAAI 2023, section 3.2. There a
-    gate without a context reads a learned vector, the same for all rows.
+    Source: Mao et al., FinalMLP: An Enhanced Two-Stream MLP Model for CTR Prediction, AAAI 2023, feature selection of
+    each stream. There a gate without a context reads a learned vector, the same for all rows.
     """
 
     SPACE: ClassVar[dict[str, Hyperparameter]] = {"hidden": Choice((16, 32, 64, 128), 64)}

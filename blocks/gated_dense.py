@@ -36,7 +36,7 @@ class GatedDense(Block):
         >>> GatedDense(units=32)(np.ones((4, 3), "float32"))  # (4, 32)
 
     Source: LiRank-style, after Borisyuk et al., LiRank: Industrial Large Scale Ranking Models at LinkedIn, KDD 2024,
-    which names dense gating without a formula. That gates start open (g = 2) is ours.
+    written from accounts of the paper. That gates start open (g = 2) is ours.
     """
 
     SPACE: ClassVar[dict[str, Hyperparameter]] = {"units": Choice((32, 64, 128, 256, 512, 1024), 128)}

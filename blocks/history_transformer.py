@@ -49,8 +49,8 @@ class HistoryTransformer(Block):
         >>> HistoryTransformer(width=32)([items, ids, item])  # (batch, 128)
 
     Source: LiRank-style, after Borisyuk et al., LiRank: Industrial Large Scale Ranking Models at LinkedIn, KDD 2024,
-    and Xia et al., TransAct: Transformer-based Realtime User Action Model for Recommendation at Pinterest, KDD 2023,
-    section 3.2. There an embedding of the action stands beside each item; here all are of one action. Ages are ours.
+    and Xia et al., TransAct: Transformer-based Realtime User Action Model for Recommendation at Pinterest, KDD 2023.
+    There an embedding of the action stands beside each item; here all are of one action. Ages are ours.
     """
 
     SPACE: ClassVar[dict[str, Hyperparameter]] = {

@@ -48,7 +48,7 @@ class IsotonicCalibration(Block):
         >>> IsotonicCalibration()(logit, features=[device])  # (batch, 1)
 
     Source: LiRank-style, after Borisyuk et al., LiRank: Industrial Large Scale Ranking Models at LinkedIn, KDD 2024,
-    section on the isotonic calibration layer. The grid, the starting values and the ends are ours.
+    written from accounts of the paper. The grid, the starting values and the ends are ours.
     """
 
     SPACE: ClassVar[dict[str, Hyperparameter]] = {"buckets": Choice((8, 16, 32, 64), 32)}
@@ -87,7 +87,7 @@ class IsotonicCalibration(Block):
         return {"shapes_dict": dict(self._shapes)}
 
     def call(self, inputs: Any, features: Sequence[Any] | Any = ()) -> Any:
-        """Takes logits (batch, columns) and features (batch, width) or (batch, fields, dim); returns (batch, columns)."""
+        """Takes logits (batch, columns), features (batch, width) or (batch, fields, dim); returns (batch, columns)."""
         values = self._parts(ops.expand_dims(ops.cast(inputs, "float32"), -1))  # (batch, columns, buckets)
         return self.start + ops.sum(ops.expand_dims(self.slopes_of(features), -2) * values, axis=-1)
 

@@ -27,8 +27,8 @@ class ResidualCross(Block):
     `v = V^T x_l`, `q = Q^T x_l`, `k = K^T x_l`, `S_ij = softmax_j(q_i k_j / tau)`,
     `x_{l+1} = x_0 * (U (S v + v) + c) + x_l`
 
-    `x_0` is the inputs as one vector; `V`, `Q`, `K` and `U` are of width x rank, each layer has its own, and a learned
-    temperature `tau = floor + softplus(t)`. With `S v + v = v` this is `CrossNetwork("low_rank")`, which `parallel` puts
+    `x_0` is the inputs as one vector; `V`, `Q`, `K` and `U` are of width x rank. Each layer has its own, and a learned
+    temperature `tau = floor + softplus(t)`. Without `S v` this is `CrossNetwork("low_rank")`, which `parallel` puts
     beside it with weights of its own. The attention is within the rank of one row: not between fields or rows.
 
     Args:
@@ -52,7 +52,7 @@ class ResidualCross(Block):
         >>> ResidualCross(layers=2, rank=4)(np.ones((4, 10), "float32"))  # (4, 20)
 
     Source: LiRank-style, after Borisyuk et al., LiRank: Industrial Large Scale Ranking Models at LinkedIn, KDD 2024.
-    The paper describes it in words; the formula, the square root and the floor are ours.
+    Written from accounts of the paper: details may differ from it. The square root and the floor are ours.
     """
 
     SPACE: ClassVar[dict[str, Hyperparameter]] = {

@@ -44,7 +44,7 @@ class TwoStreamMLP(Block):
     Example:
         >>> TwoStreamMLP(units=64)(fields, contexts=[user, item])  # (batch, 1)
 
-    Source: Mao et al., FinalMLP: An Enhanced Two-Stream MLP Model for CTR Prediction, AAAI 2023, section 3.
+    Source: Mao et al., FinalMLP: An Enhanced Two-Stream MLP Model for CTR Prediction, AAAI 2023.
     """
 
     SPACE: ClassVar[dict[str, Hyperparameter]] = {

@@ -96,10 +96,9 @@ def test_a_task_s_loss_does_not_reach_what_is_another_task_s_own(kind: str) -> N
     block = Experts(tasks=2, kind=kind, units=6)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(block(START)[0] ** 2)
-    found = tape.gradient(loss, [weight.value for weight in block.weights], unconnected_gradients="zero")
-    sizes = {
-        weight.name: float(tf.reduce_sum(tf.abs(tf.convert_to_tensor(g)))) for weight, g in zip(block.weights, found)
-    }
+    variables = [weight.value for weight in block.weights]
+    found = tape.gradient(loss, variables, unconnected_gradients="zero")
+    sizes = {weight.name: float(tf.reduce_sum(tf.abs(size))) for weight, size in zip(block.weights, found)}
     others = {name: size for name, size in sizes.items() if name.startswith("task_1")}
     assert others
     assert set(others.values()) == {0.0}
