@@ -21,13 +21,15 @@ class LiRank(Preset):
     `x_0 = [v_1, ..., v_m, dense, h_1, ..., h_s]`, `logit = isotonic(b + w . [ResidualCross(x_0), GatedMLP(x_0)])`
 
     `h_j` is a transformer over each sequence that shares its vocabulary with a column of ids, whose value stands beside
-    each past one; without such a sequence there is none. For ratings there is no isotonic layer.
+    each past one; without such a sequence there is none. The mean of a sequence's items is among the `v_i` in any case.
+    For ratings there is no isotonic layer.
 
     Args:
         dim, numbers, number_embedding, statistics, pairs, pooling, cap: See `autorec.spaces.Features`.
         cross_layers: Number of crosses (1 to 4; default 2).
         rank, temperature, skip, parallel: See `autorec.blocks.ResidualCross`.
         units, layers, dropout: See `autorec.blocks.GatedMLP`.
+        history: Whether sequences are read by a transformer, not only as the mean of their items (default True).
         history_width, history_layers, history_heads, history_last, history_dropout: See
             `autorec.blocks.HistoryTransformer`.
         isotonic: Whether an isotonic layer follows the logits of clicks, trained with the model (default True).
@@ -45,7 +47,7 @@ class LiRank(Preset):
     """
 
     NAME = "lirank"
-    OWN = {"isotonic": Boolean(True)}
+    OWN = {"history": Boolean(True), "isotonic": Boolean(True)}
     BLOCKS = {
         **arguments_of(ResidualCross, layers="cross_layers"),
         **arguments_of(GatedMLP),
@@ -72,9 +74,10 @@ class LiRank(Preset):
     def assemble(self, features: Features, hp: Any) -> keras.Model:
         """Returns the model."""
         x = features.vector()
-        histories = [self.block(hp, HistoryTransformer)(history) for history in features.histories()]
-        if histories:
-            x = Concatenate()([x, *histories])
+        if features.histories() and self.own(hp, "history"):
+            with self.when(hp, "history", True):
+                read = [self.block(hp, HistoryTransformer)(history) for history in features.histories()]
+            x = Concatenate()([x, *read])
         model = ranking_model(features.inputs, [self.block(hp, ResidualCross)(x), self.block(hp, GatedMLP)(x)])
         if features.layout.targets[0].kind != "binary" or not self.own(hp, "isotonic"):
             return model
