@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from autorec.blocks import ClickHead, RatingHead
+from autorec.blocks import ClickHead, IsotonicCalibration, RatingHead
 from autorec.blocks.base import as_list
 from autorec.data.schema import Schema
 from autorec.errors import ConfigError
@@ -104,6 +104,20 @@ def ranking_model(inputs: Mapping[str, Any], outputs: Any, offsets: Sequence[Any
     """Returns a `ctr_model` or a `rating_model`, as the targets of the layout ask for."""
     end = ctr_model if current_layout().targets[0].kind == "binary" else rating_model
     return end(inputs, outputs, offsets)
+
+
+def calibrated_model(model: keras.Model, features: Sequence[Any] = ()) -> keras.Model:
+    """Returns a model of clicks with an isotonic layer behind each logit, trained with the rest.
+
+    Args:
+        model: What `ctr_model` returned.
+        features: Calibration features: tensors of the model that the slopes depend on, (batch, width) or (batch,
+            fields, dim). Default none: the same slopes for all rows.
+    """
+    more = {"features": list(features)} if features else {}
+    return keras.Model(
+        model.input, {name: IsotonicCalibration()(logit, **more) for name, logit in model.output.items()}
+    )
 
 
 def _targets(kind: str, name: str) -> Sequence[Any]:

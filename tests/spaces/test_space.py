@@ -42,6 +42,10 @@ def test_every_name_of_the_presets_stands_for_a_space() -> None:
         "mf",
         "gmf",
         "neumf",
+        "xdeepfm",
+        "finalmlp",
+        "residual_dcn",
+        "lirank",
         "auto",
         "dag",
     ]
