@@ -23,6 +23,7 @@ from autorec.spaces.lirank import LiRank
 from autorec.spaces.lr import LR
 from autorec.spaces.mf import MF
 from autorec.spaces.model import calibrated_model, ctr_model, inputs, ranking_model, rating_model
+from autorec.spaces.multi_task import MultiTask
 from autorec.spaces.neumf import NeuMF
 from autorec.spaces.preset import Preset, arguments_of
 from autorec.spaces.residual_dcn import ResidualDCN
@@ -53,6 +54,7 @@ __all__ = [
     "Interaction",
     "InteractionDAG",
     "LiRank",
+    "MultiTask",
     "NeuMF",
     "Preset",
     "ResidualDCN",

@@ -27,6 +27,7 @@ from autorec.spaces.gmf import GMF
 from autorec.spaces.lirank import LiRank
 from autorec.spaces.lr import LR
 from autorec.spaces.mf import MF
+from autorec.spaces.multi_task import MultiTask
 from autorec.spaces.neumf import NeuMF
 from autorec.spaces.preset import Preset
 from autorec.spaces.residual_dcn import ResidualDCN
@@ -34,7 +35,7 @@ from autorec.spaces.wide_deep import WideDeep
 from autorec.spaces.xdeepfm import XDeepFM
 
 _CLASSIC: tuple[type[Preset], ...] = (LR, FM, DeepFM, WideDeep, DCN, DCNv2, AutoInt, DLRM, DNN, MF, GMF, NeuMF)
-_LATER: tuple[type[Preset], ...] = (XDeepFM, FinalMLP, ResidualDCN, LiRank)
+_LATER: tuple[type[Preset], ...] = (XDeepFM, FinalMLP, ResidualDCN, LiRank, MultiTask)
 _PRESETS: tuple[type[Preset], ...] = (*_CLASSIC, *_LATER, Auto, InteractionDAG)
 
 #: The spaces that are known by name.

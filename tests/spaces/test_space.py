@@ -46,6 +46,7 @@ def test_every_name_of_the_presets_stands_for_a_space() -> None:
         "finalmlp",
         "residual_dcn",
         "lirank",
+        "multi_task",
         "auto",
         "dag",
     ]
