@@ -7,8 +7,9 @@ the search, which are sampled too, and corrects for the rate. What is quoted is 
 probabilities is not 0 on rows of chance: `floor` is what it would be, of labels drawn anew from the predictions.
 
 A planted fault. In the demo log a click's logit is stretched about its mean by a factor that depends on the device, and
-clicks are drawn anew; the time is left out. A linear model of the columns, which has no product of device and anything else, is trained with
-and without an isotonic layer whose slopes depend on the device. The error is the mean over devices of the error within.
+clicks are drawn anew; the time is left out. A linear model of the columns, which has no product of device and anything
+else, is trained with and without an isotonic layer whose slopes depend on the device. The error is the mean over
+devices of the error within.
 """
 
 from __future__ import annotations
