@@ -16,6 +16,7 @@ TRAINING_STEP = ROOT / "docs" / "training_step.md"
 SHARPNESS = ROOT / "docs" / "sharpness.md"
 SEARCH = ROOT / "docs" / "search.md"
 ENSEMBLES = ROOT / "docs" / "ensembles.md"
+LIRANK = ROOT / "docs" / "lirank.md"
 PEERS = {
     "floor": "the matrix products alone: the floor",
     "ours": "AutoRec",
@@ -201,7 +202,7 @@ def write(path: Path, name: str, lines: Sequence[str]) -> None:
 
 
 def main() -> None:
-    from benchmarks import ensemble_tables
+    from benchmarks import ablation_table, ensemble_tables
     from benchmarks.search_tables import tables
 
     write(README, "benchmarks", rows())
@@ -219,6 +220,7 @@ def main() -> None:
     for name, lines in ensemble_tables.tables(records).items():
         if lines:
             write(ENSEMBLES, name, lines)
+    write(LIRANK, "ablation", ablation_table.lines(figures_of("ablation")))
 
 
 if __name__ == "__main__":

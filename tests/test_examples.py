@@ -23,6 +23,7 @@ EXAMPLES = (
     "preset_in_keras",
     "quickstart",
     "ray_cluster",
+    "residual_dcn",
     "several_workers",
     "sharpness_images",
     "sharpness_recommender",
