@@ -67,6 +67,8 @@ class Learned(BaseEstimator):
     def predict(self, data: Any) -> Any:
         """Returns a probability (a rating) for each row, float32; a dict by target where there are several.
 
+        Where a utility was stated, the dict also has `utility`.
+
         Args:
             data: Rows in any form that `search` takes; the targets' columns are not needed.
 

@@ -79,7 +79,8 @@ def _calibrated(predictor: Predictor, event: Mapping[str, Any]) -> Predictor:
 
     calibrators = {name: Calibrator.from_dict(told["calibrator"]) for name, told in event["targets"].items()}
     columns = len(predictor.encoder.layout.ids)
-    card = {**predictor.card, "calibrated": True, "calibration": calibration_facts(event)}
+    changed = any(calibrator.changes for calibrator in calibrators.values())  # where nothing helped, nothing is
+    card = {**predictor.card, "calibrated": changed, "calibration": calibration_facts(event)}
     return Predictor(calibrate(predictor.model, calibrators, columns=columns), predictor.encoder, card)
 
 

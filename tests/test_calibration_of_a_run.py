@@ -141,6 +141,16 @@ def test_a_search_of_too_few_rows_says_so_and_keeps_its_model(tmp_path: Path) ->
     assert not rec.predictor_.card["calibrated"]
 
 
+def test_where_nothing_helps_nothing_is_changed(rec: CTRRecommender) -> None:
+    raw = rec.calibrate(None, progress=False).predict(rows(2))
+    fair = rows(2).with_columns(click=pl.Series((np.random.default_rng(0).random(3000) < raw).astype(int)))
+    rec.calibrate("auto", data=fair, progress=False)
+    assert (rec.calibration_ or {})["targets"]["click"]["method"] == "none"
+    assert not rec.predictor_.card["calibrated"]
+    assert np.array_equal(rec.predict(rows(2)), raw)
+
+
+@pytest.mark.long
 def test_a_refit_keeps_the_calibrator_of_its_trial() -> None:
     rec, alone = trained(calibrate="platt", refit=True), trained(calibrate="platt")
     assert rec.predictor_.card["refitted"]

@@ -101,6 +101,7 @@ def test_a_rating_is_not_long_and_a_context_must_be_there() -> None:
 # Losses
 
 
+@pytest.mark.long
 def test_a_target_without_weight_moves_nothing() -> None:
     options = [
         autorec.TrainOptions(learning_rate=0.01, loss_weights={"like": 0.0}),

@@ -20,7 +20,7 @@ def calibrate(model: Any, calibrators: Mapping[str, Calibrator], *, columns: int
 
     Args:
         model: Functional Keras model with dicts of inputs and outputs.
-        calibrators: Target -> calibrator; other targets stay as they are.
+        calibrators: Target -> calibrator; other targets stay as they are, and so do those whose logits none changes.
         columns: Width of the group `ids`, needed where it becomes an input.
 
     Raises:
@@ -37,6 +37,8 @@ def calibrate(model: Any, calibrators: Mapping[str, Calibrator], *, columns: int
     for target, calibrator in calibrators.items():
         if target not in outputs:
             raise unknown_name("calibrators", target, outputs)
+        if not calibrator.changes:
+            continue
         curves, places = calibrator.table()
         layer = CalibrationCurves([curve.to_dict() for curve in curves], places, calibrator.column)
         if calibrator.segments and "ids" not in inputs:

@@ -65,6 +65,11 @@ def test_calibrated_models_make_an_ensemble_and_an_ensemble_is_calibrated() -> N
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_a_calibrator_that_changes_nothing_adds_nothing() -> None:
+    model = small.model()
+    assert len(calibrate(model, {"click": Calibrator()}).layers) == len(model.layers)
+
+
 def test_an_unknown_target_and_a_model_without_dicts_are_refused() -> None:
     with pytest.raises(ConfigError, match="`calibrators` must be one of"):
         calibrate(small.model(), {"clik": Calibrator()})
