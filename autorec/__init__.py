@@ -16,6 +16,7 @@ _NAMES = {
     "SharpnessAware": "autorec.training.sharpness",
     "Schema": "autorec.data.schema",
     "Feature": "autorec.data.schema",
+    "LongTarget": "autorec.data.long_target",
     "TrainOptions": "autorec.training.options",
     "load": "autorec.loading",
     "inputs": "autorec.spaces.model",

@@ -9,9 +9,10 @@ from typing import Any
 import keras_tuner as kt
 import numpy as np
 
+from autorec.calibration.choice import METHODS
 from autorec.data.schema import Schema
 from autorec.data.table import Source, as_source
-from autorec.errors import AutoRecError, ConfigError, DataError
+from autorec.errors import AutoRecError, ConfigError, DataError, nearest
 from autorec.progress import ProgressPrinter
 from autorec.searchers.fidelity import Schedule
 from autorec.searchers.oracles import get_objective
@@ -55,6 +56,32 @@ def flag(name: str, value: Any) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise ConfigError(name, "True or False", value)
     return bool(value)
+
+
+def calibrate(value: Any, task: str) -> str | None:
+    """Returns the method of a calibration, None for none."""
+    if value is None or value is False:
+        return None
+    if task != "ctr":
+        raise ConfigError("calibrate", "left out for ratings: only probabilities are calibrated", value)
+    method = "auto" if value is True else value
+    if method not in METHODS:
+        hint = nearest(method, METHODS)
+        raise ConfigError("calibrate", f"True, False, None or one of {list(METHODS)}", value, hint)
+    return str(method)
+
+
+def utility(value: Any) -> dict[str, float] | None:
+    """Returns the weights of a utility, None for none."""
+    if value is None:
+        return None
+    number = (int, float, np.integer, np.floating)
+    fits = isinstance(value, Mapping) and bool(value)
+    if not fits or not all(
+        isinstance(w, number) and not isinstance(w, bool) and np.isfinite(w) for w in value.values()
+    ):
+        raise ConfigError("utility", "a dict {target: a finite number}, or None", value)
+    return {str(name): float(weight) for name, weight in value.items()}
 
 
 def plain(value: Any) -> Any:

@@ -39,6 +39,7 @@ _EXAMPLES = {
     "predict": "autorec predict runs/clicks test.parquet --out scores.parquet",
     "leaderboard": "autorec leaderboard runs/clicks",
     "ensemble": "autorec ensemble runs/clicks --size 5",
+    "calibrate": "autorec calibrate runs/clicks --by device",
     "export": "autorec export runs/clicks model/",
     "schema": "autorec schema clicks.parquet --target click --out schema.json",
     "demo": "autorec demo --out runs/demo",
@@ -81,9 +82,13 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("data", help="Parquet file or folder, CSV or TSV (also .gz)")
         if name == "predict":
             command.add_argument("--out", required=True, help="CSV or Parquet file to write")
+        else:
+            words = "also show what was predicted and what happened, bin by bin"
+            command.add_argument("--reliability", action="store_true", help=words)
     board = _add(commands, "leaderboard", _leaderboard, "show a run's trials, best first")
     board.add_argument("directory", help="run directory")
     _add_ensemble(commands)
+    _add_calibrate(commands)
     export = _add(commands, "export", _export, "write a folder with model, encoder, SavedModel and card")
     export.add_argument("directory", help="run directory")
     export.add_argument("folder", help="folder to write")
@@ -122,6 +127,16 @@ def _add_data(command: argparse.ArgumentParser, optional: bool = False) -> None:
 def _add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument("--task", choices=("ctr", "rating"), default="ctr", help="default: %(default)s")
     command.add_argument("--out", help="run directory")
+    command.add_argument(
+        "--long",
+        action="append",
+        metavar="TARGET[:COLUMN][:QUANTILE]",
+        help="a target of real values that is 1 where long for the column's value, such as dwell:category:0.75",
+    )
+    for name, words in (("loss-weight", "in the loss"), ("utility", "in the utility that predict adds")):
+        command.add_argument(
+            f"--{name}", action="append", metavar="TARGET:WEIGHT", help=f"weight of a target {words}, such as like:5"
+        )
     command.add_argument("--space", help="preset or `auto` (default: auto, or what --effort says)")
     command.add_argument("--schema", help="JSON file that `autorec schema` wrote")
     command.add_argument("--validation", metavar="DATA", help="validation rows (default: split off)")
@@ -136,6 +151,9 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--precision", choices=PRECISIONS, help="of the arithmetic (default: float32)")
     command.add_argument("--refit", action="store_true", default=None, help="train the winner on all rows in the end")
+    command.add_argument(
+        "--calibrate", metavar="METHOD", help="calibrate in the end: auto, isotonic, platt or temperature"
+    )
     command.add_argument("--quiet", action="store_true", help="no progress")
 
 
@@ -180,6 +198,24 @@ def _add_ensemble(commands: Any) -> None:
     command.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 
 
+def _add_calibrate(commands: Any) -> None:
+    command = _add(commands, "calibrate", _calibrate, "calibrate the probabilities of a run's model")
+    command.add_argument("directory", help="run directory")
+    command.add_argument(
+        "--method", default="auto", help="auto, isotonic, platt, temperature, or none (default: %(default)s)"
+    )
+    command.add_argument("--by", metavar="COLUMN", help="column whose values get curves of their own")
+    command.add_argument("--data", help="labelled rows that the model has not seen (default: the validation rows)")
+    command.add_argument(
+        "--negatives-kept",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="of the negatives, where they were sampled: 0.1 for one in ten (default: %(default)s)",
+    )
+    command.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+
+
 def _add_fit(commands: Any) -> None:
     command = _add(commands, "fit", _fit, "train one model: a space at its default values")
     _add_data(command)
@@ -208,11 +244,47 @@ def _common(options: argparse.Namespace) -> dict[str, Any]:
         "epochs": options.epochs,
         "seed": options.seed,
         "refit": options.refit,
-        "options": TrainOptions(strategy=options.strategy, precision=options.precision),
+        "calibrate": options.calibrate,
+        "long": _long(options.long),
+        "utility": _weights("--utility", options.utility),
+        "options": TrainOptions(
+            strategy=options.strategy,
+            precision=options.precision,
+            loss_weights=_weights("--loss-weight", options.loss_weight),
+        ),
         "directory": options.out,
         "progress": not options.quiet,
         **{role: getattr(options, role) for role in _ROLES},
     }
+
+
+def _long(given: Sequence[str] | None) -> dict[str, Any] | None:
+    """Returns what `--long` names: target -> arguments of a `LongTarget`."""
+    found = {}
+    for text in given or ():
+        target, *rest = text.split(":")
+        quantile = {"quantile": float(rest.pop())} if rest and _is_number(rest[-1]) else {}
+        found[target] = {"by": rest or None, **quantile}
+    return found or None
+
+
+def _weights(argument: str, given: Sequence[str] | None) -> dict[str, float] | None:
+    """Returns what an argument `TARGET:WEIGHT` names, given any number of times."""
+    found = {}
+    for text in given or ():
+        target, _, weight = text.rpartition(":")
+        if not target or not _is_number(weight):
+            raise ConfigError(argument, "TARGET:WEIGHT, such as like:5", text)
+        found[target] = float(weight)
+    return found or None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _search(options: argparse.Namespace) -> None:
@@ -275,8 +347,15 @@ def _load(path: str) -> Any:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    for name, value in _load(options.model).evaluate(options.data).items():
-        sys.stdout.write(f"{name:12} {value:.6f}\n")
+    found = _load(options.model).evaluate(options.data, reliability=options.reliability)
+    for name, value in found.items():
+        if isinstance(value, float):
+            sys.stdout.write(f"{name:12} {value:.6f}\n")
+    for name, value in found.items():
+        if not isinstance(value, float):
+            from autorec.tables import show_reliability
+
+            show_reliability(value, name)
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -323,6 +402,21 @@ def _ensemble(options: argparse.Namespace) -> None:
         options.directory,
         options.size,
         pruning,
+        seed=options.seed,
+        say=_say,
+    )
+
+
+def _calibrate(options: argparse.Namespace) -> None:
+    import_quietly()
+    from autorec.steps.calibration import calibrate_run
+
+    calibrate_run(
+        options.directory,
+        None if options.method == "none" else options.method,
+        by=options.by,
+        data=options.data,
+        negatives_kept=options.negatives_kept,
         seed=options.seed,
         say=_say,
     )

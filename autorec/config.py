@@ -45,12 +45,24 @@ class SearchConfig:
     trees: bool = False
     refit: bool = False
     ensemble: bool = False
+    calibrate: str | None = None
+    utility: dict[str, float] | None = None
     keep: int = 5
     baselines: bool = True
     options: dict[str, Any] = field(default_factory=dict)
 
     # A run can go on with another budget, but not as another experiment.
-    BUDGET: ClassVar = ("effort", "max_trials", "time_limit", "refit", "ensemble", "keep", "baselines")
+    BUDGET: ClassVar = (
+        "effort",
+        "max_trials",
+        "time_limit",
+        "refit",
+        "ensemble",
+        "calibrate",
+        "utility",
+        "keep",
+        "baselines",
+    )
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:

@@ -33,8 +33,9 @@ from autorec.searchers.trial import TrialTrainer, copy_callbacks
 from autorec.searchers.warm_start import VIEWS, propose_first
 from autorec.spaces.dag import InteractionDAG
 from autorec.spaces.space import as_space, to_config
+from autorec.steps.calibration import make_calibration, validation_rows
 from autorec.steps.clock import Clock
-from autorec.steps.columns import check_sources, get_schema
+from autorec.steps.columns import check_several, check_sources, get_schema
 from autorec.steps.course import get_schedule, in_words
 from autorec.steps.encoding import check_encoded, encoded
 from autorec.steps.ensemble import EnsembleMaker
@@ -113,6 +114,9 @@ class Experiment:
         self.schema, inferred = get_schema(
             schema, self.source, target=target, labelled=y is not None, roles=arguments["roles"]
         )
+        if arguments["long"] is not None:
+            self.schema.long = arguments["long"]
+        check_several(self.task, self.schema, self.options.loss_weights, arguments["utility"])
         self.validation = checked.validation_source(validation, self.schema.targets)
         self.config = self._config(arguments)
         self.oracle = get_oracle(
@@ -174,6 +178,8 @@ class Experiment:
                 refit(self.run, self.trainer, clock=self.clock, say=self._say)
             elif self._ends_in_ensemble:
                 self._make_ensemble()
+            if self.config.calibrate is not None:
+                self._calibrate(self.config.calibrate)
         finally:
             self._close_executor()
             self.trainer.release()
@@ -188,7 +194,7 @@ class Experiment:
     # The run
 
     def _config(self, arguments: Mapping[str, Any]) -> SearchConfig:
-        names = ("target", "roles", "objective", "warm_start", "statistics")
+        names = ("target", "roles", "objective", "warm_start", "statistics", "long")  # the schema has the last
         objectives = [objective.name for objective in self.objectives]
         return SearchConfig(
             task=self.task,
@@ -283,7 +289,7 @@ class Experiment:
             seed=self.config.seed,
             newest=self.schema.time if self.config.split == "time" else None,
             budgets=self._budgets(),
-            outputs=self._ends_in_ensemble,
+            outputs=self._ends_in_ensemble or self.config.calibrate is not None,
         )
 
     def _budgets(self) -> Budgets | None:
@@ -335,9 +341,12 @@ class Experiment:
 
     def _trials_end(self) -> float | None:
         """Returns the time at which trials have to end."""
-        if self.config.refit:
-            return self.clock.keeping("refit")
-        return self.clock.keeping("ensemble") if self._ends_in_ensemble else self.clock.deadline
+        last = "refit" if self.config.refit else "ensemble" if self._ends_in_ensemble else None
+        return self.clock.keeping(*([] if last is None else [last]), *self._calibration_step)
+
+    @property
+    def _calibration_step(self) -> list[str]:
+        return [] if self.config.calibrate is None else ["calibration"]
 
     # Ensembles
 
@@ -354,7 +363,7 @@ class Experiment:
             self._say,
             seed=self.config.seed,
             budgets=self._budgets(),
-            deadline=self.clock.deadline,
+            deadline=self.clock.keeping(*self._calibration_step),
         )
 
     def _growth(self) -> Growth | None:
@@ -384,6 +393,18 @@ class Experiment:
         except Exception as error:
             self._say(f"no ensemble, the best trial's model stays: {type(error).__name__}: {error}")
         self.run.retain(self.config.keep, () if self.growth is None else self.growth.members)
+
+    def _calibrate(self, method: str) -> None:
+        """Calibrates the run's model, if it is not; where that cannot be done it stays as it is."""
+        known = self.run.calibration
+        if self.run.model_id is None or (known is not None and known["method"] == method):
+            return
+        try:
+            rows = validation_rows(self.run, self.cache)
+            make_calibration(self.run, self.cache.layout, rows, method, seed=self.config.seed, say=self._say)
+        except Exception as error:
+            cause = "" if isinstance(error, AutoRecError) else f"{type(error).__name__}: "
+            self._say(f"not calibrated: {cause}{error}")
 
 
 def _place(source: Source) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from autorec.run import Run
 from autorec.searchers.pareto import front
 
-_TEXTS = ("trial", "kind", "status", "fidelity", "values", "error")
+_TEXTS = ("trial", "kind", "status", "calibrated", "fidelity", "values", "error")
 _WHOLE = ("rank", "best_epoch", "parameters", "seeds", "parent", "dense_parameters", "operations", "model_size")
 # Columns that are there only if some row has a value for them.
 _REPEATED = ("mean_score", "seeds", "parent")
@@ -26,10 +26,27 @@ def leaderboard(directory: str | Path) -> Any:
     metrics = list(dict.fromkeys(name for row in rows for name in row["metrics"]))
     repeated = _REPEATED if any((row["seeds"] or 0) > 1 for row in rows) else ()
     costs = [name for name in _COSTS if any(row.get(name) is not None for row in rows)]
-    names = ["rank", "pareto", "trial", "kind", "status", "score", *repeated, *metrics, "fidelity", "best_epoch"]
+    calibration = run.calibration
+    calibrated = [] if calibration is None else ["calibrated"]
+    names = ["rank", "pareto", "trial", "kind", "status", *calibrated]
+    names += ["score", *repeated, *metrics, "fidelity", "best_epoch"]
     names += ["seconds", "parameters", *costs, "values", "error"]
+    if calibration is not None:
+        rows = [{**row, "calibrated": _methods(calibration) if _is_of(calibration, row) else None} for row in rows]
     records = [_record(row, on_front, names) for row, on_front in zip(rows, _front(run, rows))]
     return pl.DataFrame(records, schema={name: _dtype(name) for name in names})
+
+
+def _is_of(calibration: dict[str, Any], row: dict[str, Any]) -> bool:
+    """Returns whether a row is the model that was calibrated."""
+    made = {"ensemble": row["folder"]} if row["kind"] == "ensemble" else {"trial": row["number"]}
+    return bool(calibration["of"] == made)
+
+
+def _methods(calibration: dict[str, Any]) -> str:
+    """Returns the methods of a calibration, each once."""
+    methods = ", ".join(dict.fromkeys(told["method"] for told in calibration["targets"].values()))
+    return methods if calibration["by"] is None else f"{methods} by {calibration['by']}"
 
 
 def _dtype(name: str) -> Any:

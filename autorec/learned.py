@@ -14,9 +14,10 @@ from autorec.data.schema import Schema
 from autorec.export.folder import export
 from autorec.export.predictor import Predictor
 from autorec.leaderboard import leaderboard
-from autorec.loading import load_run
+from autorec.loading import calibration_facts, load_run
 from autorec.run import Run
 from autorec.spaces.fixed import FixedSpace
+from autorec.steps.calibration import calibrate_run
 from autorec.steps.ensemble import make_ensemble
 from autorec.training.options import TrainOptions
 from autorec.transfer import best_options, best_space
@@ -66,6 +67,8 @@ class Learned(BaseEstimator):
     def predict(self, data: Any) -> Any:
         """Returns a probability (a rating) for each row, float32; a dict by target where there are several.
 
+        Where a utility was stated, the dict also has `utility`.
+
         Args:
             data: Rows in any form that `search` takes; the targets' columns are not needed.
 
@@ -82,16 +85,18 @@ class Learned(BaseEstimator):
         weight: str | None = None,
         user: str | None = None,
         group: str | None = None,
-    ) -> dict[str, float]:
+        reliability: bool = False,
+    ) -> dict[str, Any]:
         """Returns the metrics on labelled rows; only data that is named here is ever looked at.
 
         For clicks `auc`, `log_loss`, `ece`, and `gauc` where the schema names a group or user; for ratings `mse`,
-        `rmse`, `mae`. Several targets have their name in front: `like_auc`.
+        `rmse`, `mae`. Several targets have their name in front: `like_auc`. With `reliability=True` also, for clicks,
+        `reliability`: a Polars frame with what was predicted and what happened in 15 bins of equal weight.
 
         Raises:
             DataError: If a column is absent or of another type.
         """
-        return self.predictor_.evaluate(data, y, weight=weight, user=user, group=group)
+        return self.predictor_.evaluate(data, y, weight=weight, user=user, group=group, reliability=reliability)
 
     def model(self, trial: int | None = None) -> Any:
         """Returns the Keras model of a trial, by default `predictor_`'s: encoded rows in, a logit for each target out.
@@ -159,6 +164,69 @@ class Learned(BaseEstimator):
         `diversity`, `mean_depth`, `loss` and `best_single_loss` on the validation rows, `metrics`, `parameters`.
         """
         return Run(self.directory_, read_only=True).ensemble
+
+    def calibrate(
+        self,
+        method: str | None = "auto",
+        *,
+        by: str | None = None,
+        data: Any = None,
+        y: Any = None,
+        negatives_kept: float = 1.0,
+        seed: int = 0,
+        progress: bool | Callable[[dict[str, Any]], None] = True,
+    ) -> Self:
+        """Calibrates the model: `predict`, `evaluate` and `export` then give calibrated probabilities.
+
+        A rising curve over the logits is fitted to rows that the model was not trained on. The order of rows stays. A
+        search whose best trial is another one afterwards ends its reign, and so does an ensemble made behind it.
+
+        Args:
+            method: `"isotonic"`, `"platt"` or `"temperature"`, see `autorec.calibration.fitting.fit`; `"auto"` (the
+                default) takes the one that is best on rows it was not fitted to, and changes nothing where none helps;
+                None takes a calibration away.
+            by: A categorical column whose values get curves of their own where they have rows enough; unseen and rare
+                ones have the curve of all rows.
+            data: Labelled rows that the model has not seen; None takes the validation rows.
+            y: The target's values, if `data` does not hold them.
+            negatives_kept: Share of the negatives that was kept in the rows of the calibration, above 0 and at most 1.
+                Below 1 they were sampled, and `log(negatives_kept)` is added to the calibrated logits, which undoes
+                that exactly.
+            seed: Seed of what is by chance.
+            progress: True says what came of it, False is silent, a function receives it as an event.
+
+        Returns:
+            The recommender itself; `calibration_` tells what was found.
+
+        Raises:
+            NotFittedError: If nothing was searched yet.
+            ConfigError: If a method or column is not known, rows are too few or of one class, or there are ratings.
+            DataError: If the rows cannot be used.
+
+        Example:
+            >>> rec.calibrate("isotonic", by="device").evaluate(test)["ece"]
+        """
+        say = emitter(progress)
+        calibrate_run(
+            self.directory_,
+            method,
+            by=by,
+            data=data,
+            y=y,
+            negatives_kept=negatives_kept,
+            seed=seed,
+            say=lambda text: say({"event": "message", "text": text}),
+        )
+        self.__dict__.pop("_predictor", None)  # of the model before
+        return self
+
+    @property
+    def calibration_(self) -> dict[str, Any] | None:
+        """How the model is calibrated, or None: `method`, `by`, `rows`, `negatives_kept`, and for each of `targets` the
+        method taken, rows, and `log_loss` and `ece` before and after, after on rows that the curves did not see.
+        """
+        event = Run(self.directory_, read_only=True).calibration
+        return None if event is None else calibration_facts(event)
 
     def best_space(self, trial: int | None = None) -> FixedSpace:
         """Returns the architecture that was found as a space with everything fixed, to be trained elsewhere.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from autorec.calibration.calibrator import Calibrator
 from autorec.data.cache import Cache
 from autorec.errors import ConfigError, DataError
 from autorec.export import folder as exported
@@ -32,19 +34,27 @@ def load(path: str | Path) -> Predictor:
     raise DataError(f"neither an exported folder ({exported.CARD}) nor a run directory (journal.jsonl)", file=path)
 
 
-def load_run(directory: str | Path, trial: int | None = None) -> Predictor:
+def load_run(directory: str | Path, trial: int | None = None, *, calibrated: bool = True) -> Predictor:
     """Returns the predictor of a trial of a run, or of its ensemble.
 
     Args:
         directory: Run directory.
         trial: Number of the trial; None takes the run's model: the ensemble that was made last, else the best trial,
-            refitted if it was.
+            refitted if it was, and calibrated if it was.
+        calibrated: Whether the run's model comes with its calibration.
 
     Raises:
         ConfigError: If the trial is not there or its files are not kept.
         DataError: If the ensemble's file is gone.
     """
     run = Run(directory, read_only=True)
+    found = _uncalibrated(run, trial)
+    if trial is not None or not calibrated or run.calibration is None:
+        return found
+    return _calibrated(found, run.calibration)
+
+
+def _uncalibrated(run: Run, trial: int | None) -> Predictor:
     if trial is None and run.ensemble is not None:
         return _ensemble(run, run.ensemble)
     row = trained_trial(run, trial)
@@ -60,12 +70,25 @@ def load_run(directory: str | Path, trial: int | None = None) -> Predictor:
 
 def load_model(path: Path) -> Any:
     """Returns the Keras model of a file, without optimizer and loss."""
-    import keras
+    return exported.load_model(path)
 
-    import autorec.blocks
-    import autorec.training.registered  # noqa: F401  (registers what models hold)
 
-    return keras.saving.load_model(path, compile=False)
+def _calibrated(predictor: Predictor, event: Mapping[str, Any]) -> Predictor:
+    """Returns a predictor whose model is calibrated as an event of its run says."""
+    from autorec.calibration.model import calibrate
+
+    calibrators = {name: Calibrator.from_dict(told["calibrator"]) for name, told in event["targets"].items()}
+    columns = len(predictor.encoder.layout.ids)
+    changed = any(calibrator.changes for calibrator in calibrators.values())  # where nothing helped, nothing is
+    card = {**predictor.card, "calibrated": changed, "calibration": calibration_facts(event)}
+    return Predictor(calibrate(predictor.model, calibrators, columns=columns), predictor.encoder, card)
+
+
+def calibration_facts(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what a card tells of a calibration: all but its curves."""
+    facts = {name: event[name] for name in ("method", "by", "rows", "negatives_kept")}
+    told = event["targets"].items()
+    return {**facts, "targets": {name: {k: v for k, v in one.items() if k != "calibrator"} for name, one in told}}
 
 
 def _ensemble(run: Run, row: dict[str, Any]) -> Predictor:
@@ -97,6 +120,7 @@ def _card(run: Run, row: dict[str, Any], cache: Cache, refitted: bool) -> dict[s
     return {
         "task": config.get("task"),
         "targets": cache.schema.targets,
+        "utility": config.get("utility"),
         "data": {
             "source": config.get("data"),
             "fingerprint": cache.fingerprint,

@@ -93,6 +93,7 @@ class Recommender(Learned):
         trees: bool | None = None,
         refit: bool | None = None,
         ensemble: bool | None = None,
+        calibrate: bool | str | None = None,
         keep: int | None = None,
         baselines: bool = True,
         options: TrainOptions | None = None,
@@ -106,6 +107,8 @@ class Recommender(Learned):
         item: str | None = None,
         group: str | None = None,
         time: str | None = None,
+        long: Any = None,
+        utility: Mapping[str, float] | None = None,
     ) -> Self:
         """Searches for the best model; called again on the same run it resumes or goes on.
 
@@ -147,6 +150,9 @@ class Recommender(Learned):
             refit: Train the winner once more on all rows, for as many epochs as its best one; by default it is not.
             ensemble: Whether to end in an ensemble of the best trials, pruned, which then is the model, if it
                 validates better than the best one; by default it does not. Left out beside `refit=True`.
+            calibrate: Calibrate the model in the end, on the validation rows: `"isotonic"`, `"platt"`,
+                `"temperature"`, or True or `"auto"` for whichever is best on rows it was not fitted to, if any helps;
+                by default it is not. `Recommender.calibrate` does so afterwards, with more choices.
             keep: Number of best trials whose model files are kept (1 or more; default 5).
             baselines: Whether to train the simple baselines of the leaderboard.
             options: See the constructor; a value here wins.
@@ -158,6 +164,10 @@ class Recommender(Learned):
                 `autorec.searchers.ray_cluster` with what each trial takes.
             ray_address: Address of a Ray cluster, `host:port`; None takes what Ray finds.
             weight, user, item, group, time: Columns with a role.
+            long: Targets that are real-valued in the data, such as a dwell time, and are learned as long for their
+                context: a dict {target: `LongTarget`, a dict of its arguments, or the column of the contexts}.
+            utility: Weight of each target in the utility, a dict: `predict` then also gives `utility`, the sum of
+                weight times probability (rating). It changes no training; a call on the same run may state another.
 
         Returns:
             The recommender itself.
@@ -224,6 +234,9 @@ class Recommender(Learned):
                     "trees": checked.flag("trees", chosen["trees"]),
                     "refit": checked.flag("refit", chosen["refit"]),
                     "ensemble": checked.flag("ensemble", chosen["ensemble"]),
+                    "long": long,
+                    "utility": checked.utility(utility),
+                    "calibrate": checked.calibrate(calibrate, self._task),
                     "keep": chosen["keep"],
                     "baselines": checked.flag("baselines", baselines),
                 },

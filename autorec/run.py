@@ -34,7 +34,7 @@ class Run:
     Every line of the journal is on disk before `append` returns. A last line cut short by a kill is dropped when the
     run is opened again. Events named here: `search` (objective, direction, seed, searcher, space), `started` and
     `finished` (one each a trial; with `parent` one that repeats another's values), `finals` (numbers of the trials that
-    are trained over several seeds), `baseline` and `ensemble`; others are kept and ignored.
+    are trained over several seeds), `baseline`, `ensemble` and `calibration`; others are kept and ignored.
 
     Args:
         directory: Made if it is not there.
@@ -226,6 +226,21 @@ class Run:
         """The row of the ensemble that is the run's model, or None: the last one, if nothing was trained behind it."""
         last = self.events("ensemble", "finished", "refit")[-1:]
         return _row("ensemble", last[0]) if last and last[0]["event"] == "ensemble" else None
+
+    @property
+    def model_id(self) -> dict[str, Any] | None:
+        """What the run's model is: `{"ensemble": its folder}` or `{"trial": number of the best}`; None without one."""
+        if self.ensemble is not None:
+            return {"ensemble": self.ensemble["folder"]}
+        return None if self.best is None else {"trial": self.best["number"]}
+
+    @property
+    def calibration(self) -> dict[str, Any] | None:
+        """The event of the calibration that was made last, if it is of the run's model and was not taken away."""
+        last = self.events("calibration")[-1:]
+        if not last or last[0]["method"] is None or last[0]["of"] != self.model_id:
+            return None
+        return dict(last[0])
 
     @property
     def direction(self) -> str:

@@ -16,6 +16,7 @@ WIDTH = 160  # where there is no terminal
 _FIRST = ("rank", "pareto", "trial", "kind", "status", "score")
 _LONG = ("values", "error")
 _DIGITS = {"seconds": 1, "latency": 2, "ranker": 2}
+_BAR = 40  # characters of a bar
 _LEAST = 24  # characters of a long column that are worth a column
 
 
@@ -44,6 +45,24 @@ def show_table(frame: Any, stream: TextIO | None = None) -> None:
     console.print(table)
     if left_out:
         console.print(f"Not shown for want of room: {', '.join(left_out)}.", soft_wrap=True, markup=False)
+
+
+def show_reliability(frame: Any, title: str, stream: TextIO | None = None) -> None:
+    """Prints the data of a reliability diagram, a line a bin, with a bar of what happened and a mark of the prediction.
+
+    Args:
+        frame: What `evaluate(reliability=True)` adds.
+        title: What to print above it.
+        stream: Where to write; standard output by default.
+    """
+    out = stream or sys.stdout
+    most = max([*frame["predicted"], *frame["observed"]], default=1.0) or 1.0
+    out.write(f"\n{title}\n{'predicted':>10}{'observed':>10}{'rows':>10}  # observed, | predicted, to {most:.4g}\n")
+    for row in frame.iter_rows(named=True):
+        bar = ["#" if place < row["observed"] / most * _BAR else " " for place in range(_BAR + 1)]
+        bar[round(row["predicted"] / most * _BAR)] = "|"
+        numbers = f"{row['predicted']:10.4f}{row['observed']:10.4f}{row['rows']:10,}"
+        out.write(f"{numbers}  {''.join(bar).rstrip()}\n")
 
 
 def _telling(frame: Any) -> list[str]:

@@ -16,6 +16,9 @@ TRAINING_STEP = ROOT / "docs" / "training_step.md"
 SHARPNESS = ROOT / "docs" / "sharpness.md"
 SEARCH = ROOT / "docs" / "search.md"
 ENSEMBLES = ROOT / "docs" / "ensembles.md"
+LIRANK = ROOT / "docs" / "lirank.md"
+CALIBRATION = ROOT / "docs" / "calibration.md"
+SEVERAL_TARGETS = ROOT / "docs" / "several_targets.md"
 PEERS = {
     "floor": "the matrix products alone: the floor",
     "ours": "AutoRec",
@@ -201,7 +204,7 @@ def write(path: Path, name: str, lines: Sequence[str]) -> None:
 
 
 def main() -> None:
-    from benchmarks import ensemble_tables
+    from benchmarks import ablation_table, calibration_tables, ensemble_tables
     from benchmarks.search_tables import tables
 
     write(README, "benchmarks", rows())
@@ -219,6 +222,11 @@ def main() -> None:
     for name, lines in ensemble_tables.tables(records).items():
         if lines:
             write(ENSEMBLES, name, lines)
+    calibration = figures_of("calibration")
+    write(CALIBRATION, "calibration", calibration_tables.calibration_rows(calibration))
+    write(CALIBRATION, "planted fault", calibration_tables.planted_rows(calibration))
+    write(SEVERAL_TARGETS, "several targets", calibration_tables.multi_task_rows(figures_of("multi_task")))
+    write(LIRANK, "ablation", ablation_table.lines(figures_of("ablation")))
 
 
 if __name__ == "__main__":

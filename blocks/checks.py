@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Integral
 from typing import Any
 
+import keras
 import numpy as np
 
 from autorec.errors import ConfigError
@@ -42,3 +43,18 @@ def share(argument: str, value: Any) -> float:
     if not number or not 0 <= value < 1:
         raise ConfigError(argument, "a number of 0 or more and below 1", value)
     return float(value)
+
+
+def activation_name(name: Any) -> str:
+    """Returns the name of a Keras activation.
+
+    Raises:
+        ConfigError: If it is none.
+    """
+    try:
+        if isinstance(name, str):
+            keras.activations.get(name)
+            return name
+    except ValueError:
+        pass
+    raise ConfigError("activation", "the name of a Keras activation, such as 'relu' or 'gelu'", name)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import keras
 
 from autorec.blocks.base import Block, Shape, as_list, as_vector, vector_width
-from autorec.blocks.checks import flag, share, whole
+from autorec.blocks.checks import activation_name, flag, share, whole
 from autorec.blocks.hyperparameters import Boolean, Choice, Hyperparameter, Int
 from autorec.errors import ConfigError
 
@@ -69,7 +69,7 @@ class MLP(Block):
             raise ConfigError("layers", f"{len(given)}, one for each of `units`, or left out", layers)
         self._widths = [whole("units", width) for width in given or [units] * self.layers]
         self.units = self._widths[0] if given is None else self._widths
-        self.activation = _activation(activation)
+        self.activation = activation_name(activation)
         self.batch_norm = flag("batch_norm", batch_norm)
         self.dropout = share("dropout", dropout)
         self.stack = [part for width in self._widths for part in self._layer(width)]
@@ -106,19 +106,9 @@ class MLP(Block):
         """Takes (batch, width) and (batch, fields, dim) tensors; returns (batch, units)."""
         x = as_vector(inputs)
         for part in self.stack:
-            x = part(x) if isinstance(part, keras.layers.Dense) else part(x, training=training)
+            x = part(x) if isinstance(part, (keras.layers.Dense, Block)) else part(x, training=training)
         return x
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Returns (batch, units)."""
         return (as_list(input_shape)[0][0], self._widths[-1])
-
-
-def _activation(name: Any) -> str:
-    try:
-        if isinstance(name, str):
-            keras.activations.get(name)
-            return name
-    except ValueError:
-        pass
-    raise ConfigError("activation", "the name of a Keras activation, such as 'relu' or 'gelu'", name)

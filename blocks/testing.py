@@ -30,7 +30,7 @@ def check_block(
 
     Shape and dtype, config round trip, save and load in a functional model with equal outputs, mixed precision, an
     unknown batch size, a training step that lowers the loss, and a search space that builds at its defaults and at
-    random points. Of several outputs, all are compared and the first is trained.
+    random points. Of several outputs, all are compared and trained.
 
     Args:
         block_class: The class.
@@ -116,8 +116,8 @@ def _check_mixed_precision(block_class: type[Block], arguments: Mapping[str, Any
 def _check_learning(block_class: type[Block], arguments: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
     keras.utils.set_random_seed(1)
     whole = _model(block_class, arguments, arrays)
-    first = whole.outputs[0]
-    model = keras.Model(whole.input, first if len(first.shape) == 2 else keras.layers.Flatten()(first))
+    flat = [output if len(output.shape) == 2 else keras.layers.Flatten()(output) for output in whole.outputs]
+    model = keras.Model(whole.input, flat[0] if len(flat) == 1 else keras.layers.Concatenate()(flat))
     x = keras.tree.flatten(arrays)
     target = np.random.default_rng(0).normal(size=tuple(model(x).shape)).astype("float32")
     model.compile(keras.optimizers.Adam(0.01), "mse")

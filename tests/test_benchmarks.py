@@ -27,7 +27,9 @@ def quick(name: str) -> dict[str, float]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["demo", "ingest", "parallel", "search_overhead", "sharpness_cost"])
+@pytest.mark.parametrize(
+    "name", ["calibration", "demo", "ingest", "multi_task", "parallel", "search_overhead", "sharpness_cost"]
+)
 def test_a_quick_run_prints_every_figure_of_the_targets(name: str) -> None:
     assert set(TARGETS[name]) <= set(quick(name))
 

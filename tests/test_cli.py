@@ -17,7 +17,7 @@ import autorec
 from autorec.cli import main
 from tests import fitted
 
-COMMANDS = ("search", "fit", "evaluate", "predict", "leaderboard", "ensemble", "export", "schema", "demo")
+COMMANDS = ("search", "fit", "evaluate", "predict", "leaderboard", "ensemble", "calibrate", "export", "schema", "demo")
 BUDGET = ["--target", "click", "--space", "lr", "--epochs", "1"]
 
 

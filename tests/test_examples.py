@@ -11,6 +11,7 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "examples"
 EXAMPLES = (
+    "calibration",
     "ensemble",
     "evolution",
     "latency_budget",
@@ -23,6 +24,8 @@ EXAMPLES = (
     "preset_in_keras",
     "quickstart",
     "ray_cluster",
+    "residual_dcn",
+    "several_targets",
     "several_workers",
     "sharpness_images",
     "sharpness_recommender",

@@ -93,8 +93,9 @@ def _received(kind: pa.DataType) -> str:
 def check_targets(source: Source, schema: Schema, task: str, *, training: bool = True) -> None:
     """Checks targets, weights and numeric features in one pass.
 
-    A label may be missing. For `ctr` the others must be 0 and 1 (or booleans), for `rating` finite numbers; both must
-    vary in training data. Weights must be finite and not negative, numeric features not infinite.
+    A label may be missing. For `ctr` the others must be 0 and 1 (or booleans), for `rating` and for a long target
+    finite numbers; all must vary in training data. Weights must be finite and not negative, numeric features not
+    infinite.
 
     Args:
         source: The rows.
@@ -111,7 +112,9 @@ def check_targets(source: Source, schema: Schema, task: str, *, training: bool =
         _check_target_type(source, name)
     weights = [] if schema.weight is None else [schema.weight]
     numbers = [feature.name for feature in schema if feature.kind == "numeric"]
-    tallies = {name: _Tally(task) for name in schema.targets}
+    tallies = {name: _Tally("rating" if name in (schema.long or {}) else task) for name in schema.targets}
+    for long in (schema.long or {}).values():
+        source.select(long.by)
     total, start = 0.0, 0
     for batch in source.batches(list(dict.fromkeys([*schema.targets, *weights, *numbers]))):
         values = {name: columns.numbers(array) for name, array in zip(batch.schema.names, batch.columns)}

@@ -22,6 +22,7 @@ from autorec.data.cache import FORMAT, META, Cache, open_part
 from autorec.data.encoder import TIME_IDS, TIME_NUMBERS, Encoder, table_of
 from autorec.data.first_pass import FirstPass
 from autorec.data.layout import IdColumn, Layout, ListColumn, TargetColumn
+from autorec.data.long_labels import LongSource, learn_thresholds
 from autorec.data.numbers import number_columns, target_moments
 from autorec.data.order import windowed_order
 from autorec.data.pretrained import write_local
@@ -56,7 +57,7 @@ def encode(
 ) -> Cache:
     """Encodes a source into a new cache and returns it.
 
-    Vocabularies, moments, quantiles and statistics are learned from the training rows only.
+    Vocabularies, moments, quantiles, statistics and what is long are learned from the training rows only.
 
     Args:
         source: The rows.
@@ -84,6 +85,10 @@ def encode(
         raise unknown_name("statistics", statistics, ("ordered", "kfold"))
     check_schema(schema)
     mask = None if validation is not None else assign(source, schema, split, fraction, seed)
+    thresholds = learn_thresholds(source, schema, mask)
+    if thresholds:
+        source = LongSource(source, thresholds)
+        validation = None if validation is None else LongSource(validation, thresholds)
     try:
         with _system_memory(), new_folder(directory) as folder:
             with closing(FirstPass(schema, folder)) as first:
@@ -94,6 +99,7 @@ def encode(
                     for rows in first.read(validation, np.zeros(0, bool)):
                         report({"event": "encode", "rows": rows, "of": validation.rows})
                 encoder, meta = _Finish(first, folder, report, deadline).finish(statistics, trees, seed)
+            encoder.thresholds = thresholds
             encoder.save(folder / "encoder")
             meta |= {"format": FORMAT, "fingerprint": source.fingerprint()}
             write_json(folder / META, meta)

@@ -20,6 +20,7 @@ from autorec.data.layout import Layout
 from autorec.data.lists import Lists
 from autorec.data.schema import Feature, Schema
 from autorec.data.statistics import Table
+from autorec.data.thresholds import Thresholds
 from autorec.data.vocabulary import Vocabulary
 from autorec.errors import DataError
 
@@ -57,6 +58,7 @@ class Encoder:
         pairs: One table for each pair.
         latest: Time feature -> time of the last training row, microseconds.
         forest: The trees of the groups `margins` and `leaves`, or None.
+        thresholds: Long target -> what is long; needed for labels alone.
     """
 
     schema: Schema
@@ -66,6 +68,7 @@ class Encoder:
     pairs: list[Table] = field(default_factory=list)
     latest: dict[str, int] = field(default_factory=dict)
     forest: Forest | None = None
+    thresholds: dict[str, Thresholds] = field(default_factory=dict)
 
     def encode(self, batch: pa.RecordBatch, groups: Sequence[str] | None = None) -> dict[str, Any]:
         """Returns the arrays of a batch by group; lists as `Lists`.
@@ -157,6 +160,7 @@ class Encoder:
             "pairs": len(self.pairs),
             "latest": self.latest,
             "forest": self.forest is not None,
+            "thresholds": {name: each.to_dict() for name, each in self.thresholds.items()},
         }
         with ThreadPoolExecutor() as pool:
             files = (folder / f"vocabulary_{i}.parquet" for i in range(len(self.vocabularies)))
@@ -188,6 +192,7 @@ class Encoder:
             pairs=[_read(Table.load, folder / f"pairs_{i}.npz") for i in range(meta["pairs"])],
             latest=meta["latest"],
             forest=_read(Forest.load, folder / FOREST) if meta.get("forest") else None,
+            thresholds={name: Thresholds.from_dict(each) for name, each in meta.get("thresholds", {}).items()},
         )
 
 

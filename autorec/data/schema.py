@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from autorec.data.long_target import LongTarget, as_long_targets
 from autorec.errors import ConfigError, unknown_name
 
 KINDS = ("numeric", "categorical", "time", "bag", "sequence")
@@ -95,6 +96,8 @@ class Schema:
         time: Column that orders the rows.
         pairs: Pairs of categorical columns that get joint statistics; None lets the encoder choose.
         warnings: What inference found worth saying.
+        long: Targets that are real-valued in the data and learned as long for their context: a dict {target:
+            `LongTarget`, a dict of its arguments, or its column}, or None.
 
     Example:
         >>> schema = Schema([Feature("zip", "numeric", "int")], targets=["click"])
@@ -110,10 +113,13 @@ class Schema:
     time: str | None = None
     pairs: list[tuple[str, str]] | None = None
     warnings: list[str] = field(default_factory=list)
+    long: Mapping[str, LongTarget] | None = None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in _SCHEMA_FIELDS:
             raise unknown_name("schema", name, _SCHEMA_FIELDS)
+        if name == "long":
+            value = as_long_targets(value)
         super().__setattr__(name, value)
 
     def __getitem__(self, name: str) -> Feature:
@@ -154,7 +160,8 @@ class Schema:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the schema as plain JSON values."""
-        return asdict(self)
+        long = None if self.long is None else {name: each.to_dict() for name, each in self.long.items()}
+        return {**asdict(self), "long": long}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Schema:

@@ -15,8 +15,9 @@ def check_schema(schema: Schema) -> None:
 
     Raises:
         ConfigError: If a name stands for two features, a target is a feature too, a text is to be split into numbers,
-            a feature's vocabulary is not that of a column of the same values, a pair is not of two columns of ids, or
-            a file of pretrained vectors cannot be used.
+            a feature's vocabulary is not that of a column of the same values, a pair is not of two columns of ids,
+            a long target is none of the targets or has one for its context, or a file of pretrained vectors cannot be
+            used.
     """
     for name in schema.names:
         if schema.names.count(name) > 1:
@@ -25,6 +26,12 @@ def check_schema(schema: Schema) -> None:
         if target in schema:
             hint = f"A model that reads its target learns nothing: schema.drop({target!r})."
             raise ConfigError("target", "a column that is no feature", target, hint)
+    for name, long in (schema.long or {}).items():
+        if name not in schema.targets:
+            raise unknown_name("long", name, schema.targets)
+        for column in long.by:
+            if column in schema.targets:
+                raise ConfigError("long", f"{name!r} by columns that are no targets", column)
     for feature in schema:
         _check_separator(feature)
         if feature.vocabulary is not None and feature.kind in _WITH_IDS:

@@ -7,6 +7,7 @@ import json
 import platform
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from autorec.data.encoder import Encoder
 from autorec.errors import ConfigError, DataError
@@ -51,7 +52,7 @@ def export(folder: str | Path, predictor: Predictor) -> Path:
         predictor.model.save(aside / "model.keras")
         predictor.encoder.save(aside / "encoder")
         predictor.schema.save(aside / "schema.json")
-        module = ServedModel(predictor.model, predictor.encoder, Path(words))
+        module = ServedModel(predictor.model, predictor.encoder, Path(words), predictor.utility)
         tf.saved_model.save(module, str(aside / "saved_model"), signatures={SIGNATURE: module.signature()})
         name_inputs(aside / "saved_model", predictor.schema.names)
         inputs = input_names(predictor.schema.names)
@@ -65,14 +66,19 @@ def load(folder: str | Path) -> Predictor:
     Raises:
         DataError: If it is not a model folder.
     """
-    import keras
-
     folder = Path(folder)
     if not (folder / CARD).exists():
         raise DataError(f"not a model folder: it has no {CARD}", file=folder)
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    import autorec.blocks
-    import autorec.training.registered  # noqa: F401  (registers the layers)
+    return Predictor(load_model(folder / "model.keras"), Encoder.load(folder / "encoder"), card)
 
-    model = keras.saving.load_model(folder / "model.keras", compile=False)
-    return Predictor(model, Encoder.load(folder / "encoder"), card)
+
+def load_model(path: Path) -> Any:
+    """Returns the Keras model of a file, without optimizer and loss."""
+    import keras
+
+    import autorec.blocks
+    import autorec.calibration.layer
+    import autorec.training.registered  # noqa: F401  (registers what models hold)
+
+    return keras.saving.load_model(path, compile=False)

@@ -16,6 +16,7 @@ from autorec.data.schema import Feature
 from autorec.data.statistics import Table
 from autorec.data.vocabulary import MISSING, UNKNOWN, Vocabulary
 from autorec.export.input_names import graph_names
+from autorec.export.predictor import UTILITY
 from autorec.export.served_forest import ServedForest
 
 _DTYPES = {"string": tf.string, "int": tf.int64, "float": tf.float64, "time": tf.int64}
@@ -31,15 +32,17 @@ class ServedModel(tf.Module):
         model: Keras model on encoded groups, with an output for each target.
         encoder: The encoder of its rows.
         folder: Where the vocabularies' text files are written; `tf.saved_model.save` copies them.
+        utility: Weights of the targets in one more output, `utility`; none where it is empty.
     """
 
-    def __init__(self, model: Any, encoder: Encoder, folder: Path) -> None:
+    def __init__(self, model: Any, encoder: Encoder, folder: Path, utility: Mapping[str, float] | None = None) -> None:
         super().__init__()
         # The weights alone are tracked: through the model, Keras misses those in nested containers, and by both ways a
         # table is stored twice.
         self._weights = [variable.value for variable in model.variables]
         self._call_model = partial(model, training=False)
         self._encoder = encoder
+        self._utility = dict(utility or {})
         self._inputs = list(model.input)
         self._groups = encoder.groups_for(list(model.input))  # with what their trees read
         self._names = graph_names(encoder.schema.names)
@@ -69,7 +72,7 @@ class ServedModel(tf.Module):
         return self({name: inputs[key] for name, key in self._names.items()})
 
     def __call__(self, columns: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the probability or rating for each row, by target."""
+        """Returns the probability or rating for each row, by target, and the utility where there is one."""
         encoded = self.encode(columns)
         outputs = self._call_model({group: encoded[group] for group in self._inputs})
         found = {}
@@ -77,6 +80,8 @@ class ServedModel(tf.Module):
             values = tf.cast(outputs[target.name], tf.float32)[:, 0]
             binary = target.kind == "binary"
             found[target.name] = tf.sigmoid(values) if binary else tf.clip_by_value(values, target.low, target.high)
+        if self._utility:
+            found[UTILITY] = tf.add_n([weight * found[name] for name, weight in self._utility.items()])
         return found
 
     def encode(self, columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,18 +11,24 @@ import keras
 
 from autorec.blocks import (
     MLP,
+    CompressedInteraction,
     CrossNetwork,
     DotInteraction,
     Elementwise,
     FactorizationMachine,
+    FeatureGate,
+    GatedMLP,
+    HistoryTransformer,
     InnerProduct,
+    ResidualCross,
     SelfAttention,
+    TwoStreamMLP,
 )
 from autorec.blocks.base import Block
 from autorec.blocks.hyperparameters import Boolean, Int
 from autorec.errors import ConfigError, unknown_name
 from autorec.spaces.features import Features
-from autorec.spaces.model import ranking_model
+from autorec.spaces.model import calibrated_model, ranking_model
 from autorec.spaces.preset import Preset
 
 
@@ -35,8 +41,11 @@ def _fields(features: Features) -> Any:
 
 
 def _pair(features: Features) -> Any:
-    layout = features.layout
-    return [features.column(str(layout.user)), features.column(str(layout.item))]
+    return features.user_and_item()
+
+
+def _history(features: Features) -> Any:
+    return features.histories()[0]
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,12 @@ INTERACTIONS: dict[str, Interaction] = {
     "elementwise": Interaction(Elementwise, _fields),
     "inner_product": Interaction(InnerProduct, _pair),
     "product": Interaction(Elementwise, _pair, {"mode": "multiply"}),
+    "cross_residual": Interaction(ResidualCross, _vector),
+    "gated_mlp": Interaction(GatedMLP, _vector),
+    "feature_gate": Interaction(FeatureGate, _vector),
+    "two_stream": Interaction(TwoStreamMLP, _vector),
+    "cin": Interaction(CompressedInteraction, _fields),
+    "history": Interaction(HistoryTransformer, _history),
 }
 
 SLOTS = 4
@@ -80,8 +95,9 @@ class Auto(Preset):
     `logit = b + w . top([I_1(x), ..., I_n(x)]) + linear`
 
     where each `I_k` is one of `INTERACTIONS`, `top` is nothing or a deep network, and the first-order term `linear`
-    is there or not. DeepFM, DCN, DCN V2, AutoInt, DLRM and Wide & Deep are points of this space or close to one. Its
-    default point is a deep network, low-rank crosses, a factorization machine and the first-order term.
+    is there or not. DeepFM, DCN, DCN V2, Residual DCN, AutoInt, DLRM, xDeepFM, FinalMLP, LiRank and Wide & Deep are
+    points of this space or close to one. Its default point is a deep network, low-rank crosses, a factorization machine
+    and the first-order term.
 
     The hyperparameters of slot `k` are named `interaction_<k>/type` and `interaction_<k>/<type>/<argument>`.
 
@@ -89,9 +105,11 @@ class Auto(Preset):
         dim, numbers, number_embedding, statistics, pairs, pooling, cap: See `autorec.spaces.Features`.
         interactions: Number of interactions (1 to 4; default 3).
         types: Names of `INTERACTIONS` to choose from; None takes all that the layout allows: `inner_product` and
-            `product` need a user and an item, `fm`, `dot`, `self_attention` and `elementwise` two fields.
+            `product` need a user and an item, `fm`, `dot`, `self_attention`, `cin` and `elementwise` two fields,
+            `history` a sequence that shares its vocabulary with a column of ids (of several it reads the first).
         linear: Whether there is a first-order term (default True).
         top: Whether a deep network follows the interactions (default False).
+        isotonic: Whether an isotonic layer follows the logits of clicks (default False).
 
     Example:
         >>> model = Auto(types=["mlp", "fm"], interactions=2).build_for(layout)
@@ -101,7 +119,12 @@ class Auto(Preset):
     """
 
     NAME = "auto"
-    OWN = {"interactions": Int(1, SLOTS, 3), "linear": Boolean(True), "top": Boolean(False)}
+    OWN = {
+        "interactions": Int(1, SLOTS, 3),
+        "linear": Boolean(True),
+        "top": Boolean(False),
+        "isotonic": Boolean(False),
+    }
     FIRST_ORDER = True
 
     def __init__(self, *, types: Sequence[str] | None = None, **arguments: Any) -> None:
@@ -136,7 +159,9 @@ class Auto(Preset):
         with self.when(hp, "top", True):
             if top:
                 outputs = [MLP.tune(hp, name="top")(outputs)]
-        return ranking_model(features.inputs, outputs, offsets=[features.linear()] if linear else [])
+        model = ranking_model(features.inputs, outputs, offsets=[features.linear()] if linear else [])
+        clicks = features.layout.targets[0].kind == "binary"
+        return calibrated_model(model) if clicks and self.own(hp, "isotonic") else model
 
     def _slot(self, hp: Any, slot: int) -> AbstractContextManager[Any]:
         # The largest number first: an exploration that tries the first value of each scope then has all slots at once.
@@ -160,11 +185,10 @@ class Auto(Preset):
         Raises:
             ConfigError: If it allows none of those that were given.
         """
-        layout, fields = features.layout, features.fields(statistics=True)
-        ids = [column.name for column in layout.ids]
         views = {_vector}
-        views |= {_pair} if layout.user in ids and layout.item in ids else set()
-        views |= {_fields} if fields.shape[1] > 1 else set()
+        views |= {_pair} if features.user_and_item() else set()
+        views |= {_fields} if features.fields(statistics=True).shape[1] > 1 else set()
+        views |= {_history} if features.histories() else set()
         allowed = [name for name, kind in INTERACTIONS.items() if kind.view in views]
         found = [name for name in allowed if self.types is None or name in self.types]
         if not found:

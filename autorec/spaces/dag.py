@@ -61,7 +61,7 @@ class InteractionDAG(Preset):
         number_fields: Whether embedded numbers and the leaves of trees are among the fields too (default True).
 
     Raises:
-        ConfigError: If an argument is not allowed.
+        ConfigError: If an argument is not allowed; in a build, if there is no sequence for the type `history`.
 
     Example:
         >>> space = InteractionDAG(blocks=2, types=["mlp", "fm", "dot"], units=[64, 256])
@@ -112,6 +112,9 @@ class InteractionDAG(Preset):
         """Returns the model."""
         # The streams first, so that hyperparameters of features depend on no other.
         raw = RawStreams(features, self.macro, self.number_fields)
+        histories = features.histories() if "history" in self.types else []
+        if "history" in self.types and not histories:
+            raise ConfigError("types", "without 'history' where no sequence shares its ids with a column", self.types)
         graph = self._draw(hp, self._genotypes(raw.sources))
         outputs: dict[int, Any] = {}
         for number in graph.alive:
@@ -119,7 +122,7 @@ class InteractionDAG(Preset):
             dense, fields = raw.take(name for name, read in zip(graph.sources, node.raw) if read)
             for earlier in graph.inputs[number]:
                 (fields if len(outputs[earlier].shape) == 3 else dense).append(outputs[earlier])
-            inputs = BlockInputs(dense, fields, features.dim)
+            inputs = BlockInputs(dense, fields, features.dim, histories)
             outputs[number] = DAG_BLOCKS[node.kind].make(inputs, node.units or 0)
         dense, fields = raw.take(graph.loose_sources)
         loose = [*dense, *fields, *(outputs[number] for number in graph.loose)]

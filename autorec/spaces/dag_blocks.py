@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -11,14 +11,21 @@ import keras
 from autorec.blocks import (
     MLP,
     AsFields,
+    CompressedInteraction,
     Concatenate,
     CrossNetwork,
     DotInteraction,
     Elementwise,
     FactorizationMachine,
+    FeatureGate,
+    GatedDense,
+    HistoryTransformer,
     InnerProduct,
+    ResidualCross,
     SelfAttention,
+    TwoStreamMLP,
 )
+from autorec.blocks.cross_network import RANK
 
 
 @dataclass(frozen=True)
@@ -29,11 +36,13 @@ class BlockInputs:
         dense: Vectors, each (batch, width).
         fields: Fields, each (batch, fields, width).
         dim: The common width of fields, e.
+        histories: What `Features.histories` returns, for blocks that read them beside the rest.
     """
 
     dense: list[Any]
     fields: list[Any]
     dim: int
+    histories: list[list[Any]] = field(default_factory=list)
 
     def everything(self) -> list[Any]:
         """Returns all there is, as it is."""
@@ -50,8 +59,7 @@ class BlockInputs:
         """
         rows = [bounded(keras.layers.Dense(self.dim)(self._joined()))] if self.dense else []
         mapped = [
-            field if field.shape[-1] == self.dim else keras.layers.Dense(self.dim, use_bias=False)(field)
-            for field in self.fields
+            x if x.shape[-1] == self.dim else keras.layers.Dense(self.dim, use_bias=False)(x) for x in self.fields
         ]
         return [*rows, *mapped]
 
@@ -107,6 +115,11 @@ def _cross(kind: str) -> Callable[[BlockInputs, int], Any]:
     return lambda x, _: CrossNetwork(kind, layers=1)(x.bounded())
 
 
+def _cross_residual(x: BlockInputs, _: int) -> Any:
+    """Returns one cross with attention between its factors, (batch, width)."""
+    return ResidualCross(layers=1, rank=RANK, parallel=False)(x.bounded())
+
+
 def _self_attention(x: BlockInputs, _: int) -> Any:
     """Returns one layer of attention between the rows, (batch, rows, e), of two heads where e is even."""
     heads = 1 if x.dim % 2 else 2
@@ -116,6 +129,19 @@ def _self_attention(x: BlockInputs, _: int) -> Any:
 def _field_mlp(x: BlockInputs, _: int) -> Any:
     """Returns relu(W M_i + b) for each row, (batch, rows, e)."""
     return keras.layers.Dense(x.dim, "relu")(AsFields(x.dim)(x.matrix()))
+
+
+def _two_stream(x: BlockInputs, units: int) -> Any:
+    """Returns two gated layers of `units` on everything and the products of their outputs, (batch, 1)."""
+    return TwoStreamMLP(units, units, layers=1, heads=1 if units % 2 else 2)(x.everything())
+
+
+def _history(x: BlockInputs, _: int) -> Any:
+    """Returns the past, each item joined to the item at hand and to all that is read, (batch, 128 a sequence)."""
+    found = []
+    for items, ids, item in x.histories:
+        found.append(HistoryTransformer(layers=1)([items, ids, Concatenate()([item, *x.bounded()])]))
+    return found[0] if len(found) == 1 else Concatenate()(found)
 
 
 def _over_rows(layer: Callable[[], Any]) -> Callable[[BlockInputs, int], Any]:
@@ -140,4 +166,10 @@ DAG_BLOCKS: dict[str, DagBlock] = {
     "product": DagBlock(_over_rows(lambda: Elementwise("multiply")), "Product"),
     "inner_product": DagBlock(_over_rows(InnerProduct), "Inner product"),
     "concatenate": DagBlock(lambda x, _: Concatenate()(x.everything()), "Concatenate"),
+    "cross_residual": DagBlock(_cross_residual, "Cross (residual)"),
+    "gated": DagBlock(lambda x, units: GatedDense(units)(x.everything()), "Gated MLP", sized=True),
+    "feature_gate": DagBlock(lambda x, _: FeatureGate()(x.everything()), "Feature gate"),
+    "two_stream": DagBlock(_two_stream, "Two streams", sized=True),
+    "cin": DagBlock(_over_rows(lambda: CompressedInteraction(layers=1)), "Compressed interaction"),
+    "history": DagBlock(_history, "History"),
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from autorec.blocks import MLP, CrossNetwork
+from autorec.blocks import MLP, Block, CrossNetwork
 from autorec.blocks.hyperparameters import Choice
 from autorec.spaces.features import Features
 from autorec.spaces.model import ranking_model
@@ -46,7 +46,7 @@ class DCN(Preset):
         deep = self.block(hp, MLP)(cross if stacked else vector)
         return ranking_model(features.inputs, [deep] if stacked else [cross, deep])
 
-    def cross(self, hp: Any) -> CrossNetwork:
+    def cross(self, hp: Any) -> Block:
         """Returns the crosses."""
-        block: CrossNetwork = self.block(hp, CrossNetwork, kind="vector")
+        block: Block = self.block(hp, CrossNetwork, kind="vector")
         return block

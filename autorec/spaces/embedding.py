@@ -74,6 +74,8 @@ class IdFields:
 
     Attributes:
         names: The fields' column names: ids, then lists, in the order of the layout.
+        lists: Once called, for each list by name its rows ahead of the pooling, (batch, length, dim + extra), and its
+            ids, (batch, length).
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class IdFields:
         self.dtype = dtype
         self.names = [column.name for column in layout.ids if columns is None or column.name in columns]
         self.names += [item.name for item in layout.lists] if columns is None else []
+        self.lists: dict[str, tuple[Any, Any]] = {}
         self._found: list[str] = []
         self._vectors: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         tables = tables_of(layout, columns)
@@ -116,6 +119,9 @@ class IdFields:
         for table in self._own:
             project = keras.layers.Dense(self.dim + self.extra, use_bias=False, dtype=self.dtype)
             parts += [project(part) for part in self._lookup([table], table.width or self.dim, read)]
+            for item in table.lists:
+                values, ids = self.lists[item.name]
+                self.lists[item.name] = (project(values), ids)
         fields = parts[0] if len(parts) == 1 else keras.layers.Concatenate(axis=1, dtype=self.dtype)(parts)
         if self._found == self.names:
             return fields
@@ -140,7 +146,8 @@ class IdFields:
         found = layer([*self._ids(positions, read), *bags] if bags or not positions else self._ids(positions, read)[0])
         found = list(found) if isinstance(found, (list, tuple)) else [found]
         fields = found[:1] if positions else []
-        for values, ids in zip(found[len(fields) :], bags):
+        for (_, item), values, ids in zip(lists, found[len(fields) :], bags):
+            self.lists[item.name] = (values, ids)
             pooled = Pooling(mode=self.pooling, dtype=self.dtype)([values, ids])
             fields.append(keras.layers.Reshape((1, width), dtype=self.dtype)(pooled))
         self._found += [*(self.layout.ids[position].name for position in positions), *(item.name for _, item in lists)]

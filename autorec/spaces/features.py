@@ -138,10 +138,38 @@ class Features:
         """Returns the field of one id column, (batch, dim)."""
         return self.pick(self.id_fields, name)
 
+    def user_and_item(self) -> list[Any]:
+        """Returns the fields of the user and of the item, (batch, dim) each; none unless both are columns of ids."""
+        ids, roles = [column.name for column in self.layout.ids], [self.layout.user, self.layout.item]
+        return [self.column(str(role)) for role in roles] if all(role in ids for role in roles) else []
+
     def pick(self, fields: Any, name: str) -> Any:
         """Returns the field of one column out of what `look_up` returned, (batch, dim)."""
         names = [column.name for column in self.layout.ids if self._columns is None or column.name in self._columns]
         return fields[:, names.index(name)]
+
+    def histories(self) -> list[list[Any]]:
+        """Returns each sequence that shares its table with a column of ids, as `HistoryTransformer` reads it.
+
+        Returns:
+            Lists of the past items (batch, length, dim), their ids (batch, length) and the column's field (batch, dim).
+            Where several columns share the table, that of the item if it is among them, else the first.
+        """
+        return self._histories
+
+    @cached_property
+    def _histories(self) -> list[list[Any]]:
+        if self._columns is not None or self._found is None:
+            return []
+        found = []
+        for sequence in (item for item in self.layout.lists if item.kind == "sequence"):
+            columns = [column.name for column in self.layout.ids if column.table == sequence.table]
+            if columns:
+                name = str(self.layout.item) if self.layout.item in columns else columns[0]
+                values, ids = self._lists[sequence.name]
+                rows = values if values.shape[-1] == self.dim else values[..., : self.dim]
+                found.append([rows, ids, self.column(name)])
+        return found
 
     def dense(self) -> Any:
         """Returns numbers and statistics, about standardised, (batch, width), or None if there are none."""
@@ -272,10 +300,12 @@ class Features:
     def _found(self) -> Any:
         """Fields and first-order weights, out of the same rows of one table."""
         extra = len(self.layout.targets) if self._first_order else 0
-        rows = self.look_up(self.dim, extra=extra, dtype="float32" if extra else None)
-        if rows is None or not extra:
-            return None if rows is None else (rows, None)
-        return keras.ops.split(rows, [self.dim], axis=-1)
+        look_up = self._id_fields(self.dim, extra=extra, dtype="float32" if extra else None)
+        if look_up is None:
+            return None
+        rows = look_up(self.input)
+        self._lists = look_up.lists
+        return keras.ops.split(rows, [self.dim], axis=-1) if extra else (rows, None)
 
     @cached_property
     def _leaf_row(self) -> Any:
@@ -302,14 +332,17 @@ class Features:
             dim: Width of the rows.
             **settings: What else `IdFields` takes.
         """
+        look_up = self._id_fields(dim, **settings)
+        return None if look_up is None else look_up(self.input)
+
+    def _id_fields(self, dim: int, **settings: Any) -> IdFields | None:
         if not tables_of(self.layout, self._columns):
             return None
         lists = self.layout.lists and self._columns is None
         pooling = self._choice("pooling", POOLINGS, "mean") if lists else "mean"
-        look_up = IdFields(
+        return IdFields(
             self.layout, dim, cap=limited_cap(self._cap), pooling=pooling, columns=self._columns, **settings
         )
-        return look_up(self.input)
 
     @cached_property
     def _cap(self) -> int | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import keras
 
-from autorec.blocks import ClickHead, RatingHead
+from autorec.blocks import ClickHead, IsotonicCalibration, RatingHead
+from autorec.blocks.base import as_list
 from autorec.data.schema import Schema
 from autorec.errors import ConfigError
 from autorec.spaces.context import current_layout
@@ -63,7 +64,8 @@ def ctr_model(inputs: Mapping[str, Any], outputs: Any, offsets: Sequence[Any] = 
 
     Args:
         inputs: The inputs that the model reads, by group.
-        outputs: A tensor or a list of them, (batch, width) or (batch, fields, dim).
+        outputs: A tensor or a list of them, (batch, width) or (batch, fields, dim), which all targets read; or a dict
+            that has these for each target, such as those of its tower.
         offsets: Tensors added to the logits as they are, (batch, 1) or (batch, targets).
 
     Returns:
@@ -84,7 +86,8 @@ def rating_model(inputs: Mapping[str, Any], outputs: Any, offsets: Sequence[Any]
 
     Args:
         inputs: The inputs that the model reads, by group.
-        outputs: A tensor or a list of them, (batch, width) or (batch, fields, dim).
+        outputs: A tensor or a list of them, (batch, width) or (batch, fields, dim), which all targets read; or a dict
+            that has these for each target, such as those of its tower.
         offsets: Tensors added as they are, in standard deviations, (batch, 1) or (batch, targets).
 
     Returns:
@@ -103,6 +106,20 @@ def ranking_model(inputs: Mapping[str, Any], outputs: Any, offsets: Sequence[Any
     return end(inputs, outputs, offsets)
 
 
+def calibrated_model(model: keras.Model, features: Sequence[Any] = ()) -> keras.Model:
+    """Returns a model of clicks with an isotonic layer behind each logit, trained with the rest.
+
+    Args:
+        model: What `ctr_model` returned.
+        features: Calibration features: tensors of the model that the slopes depend on, (batch, width) or (batch,
+            fields, dim). Default none: the same slopes for all rows.
+    """
+    more = {"features": list(features)} if features else {}
+    return keras.Model(
+        model.input, {name: IsotonicCalibration()(logit, **more) for name, logit in model.output.items()}
+    )
+
+
 def _targets(kind: str, name: str) -> Sequence[Any]:
     targets = current_layout().targets
     if not targets or any(target.kind != kind for target in targets):
@@ -112,5 +129,22 @@ def _targets(kind: str, name: str) -> Sequence[Any]:
 
 
 def _model(inputs: Mapping[str, Any], head: Any, outputs: Any, offsets: Sequence[Any]) -> keras.Model:
+    if isinstance(outputs, Mapping):
+        return keras.Model(dict(inputs), head([], offsets=[_own_terms(head.targets, outputs), *offsets]))
     tensors = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
     return keras.Model(dict(inputs), head(tensors, offsets=list(offsets)))
+
+
+def _own_terms(targets: Collection[str], outputs: Mapping[str, Any]) -> Any:
+    """Returns `w_t . [outputs_t]` for each target, (batch, targets): no target's loss moves what only others read."""
+    if set(outputs) != set(targets):
+        raise ConfigError("outputs", f"tensors for each of the targets {list(targets)}", list(outputs))
+    # In float32 under any policy, as the head itself.
+    terms = [keras.layers.Dense(1, use_bias=False, dtype="float32")(_vector(outputs[target])) for target in targets]
+    return terms[0] if len(terms) == 1 else keras.layers.Concatenate(dtype="float32")(terms)
+
+
+def _vector(tensors: Any) -> Any:
+    """Returns a tensor or several as one vector, (batch, width)."""
+    flat = [x if len(x.shape) == 2 else keras.layers.Flatten(dtype="float32")(x) for x in as_list(tensors)]
+    return flat[0] if len(flat) == 1 else keras.layers.Concatenate(dtype="float32")(flat)

@@ -122,7 +122,7 @@ def _mlp(layer: Any, shapes: Sequence[Shape]) -> int:
     total, width = 0, vector_width(list(shapes))
     for part in layer.stack:
         total += _count(part, [(None, width)])
-        width = part.units if isinstance(part, keras.layers.Dense) else width
+        width = part.compute_output_shape((None, width))[1]
     return total
 
 

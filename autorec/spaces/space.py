@@ -20,17 +20,23 @@ from autorec.spaces.dcnv2 import DCNv2
 from autorec.spaces.deepfm import DeepFM
 from autorec.spaces.dlrm import DLRM
 from autorec.spaces.dnn import DNN
+from autorec.spaces.finalmlp import FinalMLP
 from autorec.spaces.fixed import FixedSpace
 from autorec.spaces.fm import FM
 from autorec.spaces.gmf import GMF
+from autorec.spaces.lirank import LiRank
 from autorec.spaces.lr import LR
 from autorec.spaces.mf import MF
+from autorec.spaces.multi_task import MultiTask
 from autorec.spaces.neumf import NeuMF
 from autorec.spaces.preset import Preset
+from autorec.spaces.residual_dcn import ResidualDCN
 from autorec.spaces.wide_deep import WideDeep
+from autorec.spaces.xdeepfm import XDeepFM
 
-_KNOWN: tuple[type[Preset], ...] = (LR, FM, DeepFM, WideDeep, DCN, DCNv2, AutoInt, DLRM, DNN, MF, GMF, NeuMF)
-_PRESETS: tuple[type[Preset], ...] = (*_KNOWN, Auto, InteractionDAG)
+_CLASSIC: tuple[type[Preset], ...] = (LR, FM, DeepFM, WideDeep, DCN, DCNv2, AutoInt, DLRM, DNN, MF, GMF, NeuMF)
+_LATER: tuple[type[Preset], ...] = (XDeepFM, FinalMLP, ResidualDCN, LiRank, MultiTask)
+_PRESETS: tuple[type[Preset], ...] = (*_CLASSIC, *_LATER, Auto, InteractionDAG)
 
 #: The spaces that are known by name.
 SPACES: dict[str, type[Preset]] = {preset.NAME: preset for preset in _PRESETS}

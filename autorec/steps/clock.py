@@ -11,9 +11,10 @@ SHARES = {
     "baselines": 0.15,  # all of them together
     "refit": 0.3,  # kept for it while trials are trained
     "ensemble": 0.08,  # likewise, at most `MOST`
+    "calibration": 0.03,  # likewise
 }
 #: Seconds that a step takes at most, whatever its share.
-MOST = {"ensemble": 30.0}
+MOST = {"ensemble": 30.0, "calibration": 3.0}
 
 
 @dataclass
@@ -51,7 +52,9 @@ class Clock:
         """Returns when a step that begins now has to end, or None."""
         return None if self.left is None else time.monotonic() + SHARES[step] * self.left
 
-    def keeping(self, step: str) -> float | None:
-        """Returns when what begins now has to end, so that a later step keeps its share, or None."""
+    def keeping(self, *steps: str) -> float | None:
+        """Returns when what begins now has to end, so that later steps keep their shares, or None."""
         deadline, left = self.deadline, self.left
-        return None if deadline is None or left is None else deadline - min(SHARES[step] * left, MOST.get(step, left))
+        if deadline is None or left is None:
+            return None
+        return deadline - sum(min(SHARES[step] * left, MOST.get(step, left)) for step in steps)

@@ -12,7 +12,7 @@ from autorec.data.inference import infer
 from autorec.data.schema import ROLES, Schema
 from autorec.data.schema_checks import check_schema
 from autorec.data.source import Source
-from autorec.errors import ConfigError, DataError
+from autorec.errors import ConfigError, DataError, unknown_name
 
 
 def get_schema(
@@ -51,6 +51,32 @@ def get_schema(
     if not schema.targets:
         raise ConfigError("target", "the name of a column", None)
     return schema, False
+
+
+def check_several(
+    task: str, schema: Schema, loss_weights: Mapping[str, float] | None, utility: Mapping[str, float] | None
+) -> None:
+    """Checks what is said of single targets.
+
+    Args:
+        task: `ctr` or `rating`.
+        schema: Names the targets.
+        loss_weights: As in `TrainOptions`.
+        utility: Target -> weight, or None.
+
+    Raises:
+        ConfigError: If something is said of none of the targets, no target has a weight, or a rating is to be long.
+    """
+    for argument, named in (("loss_weights", loss_weights), ("utility", utility)):
+        for name in named or ():
+            if name not in schema.targets:
+                raise unknown_name(argument, name, schema.targets)
+    if loss_weights and not any(loss_weights.get(name, 1.0) for name in schema.targets):
+        raise ConfigError("loss_weights", "above 0 for a target", dict(loss_weights))
+    if utility and "utility" in schema.targets:
+        raise ConfigError("utility", "left out where a target has that name", dict(utility))
+    if schema.long and task != "ctr":
+        raise ConfigError("long", "left out for ratings: a long target is 0 or 1", list(schema.long))
 
 
 def check_sources(schema: Schema, task: str, source: Source, validation: Source | None) -> None:

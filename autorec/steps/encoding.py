@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,21 +107,37 @@ def check_encoded(cache: Cache, task: str, objective: str, source: Source) -> No
                 file=source.name,
                 column=target.name,
             )
-    column = layout.targets[0].name
-    _check_part("training", cache.train.labels, 2, source, column)
-    _check_part("validation", cache.validation.labels, 2 if "auc" in objective else 1, source, column)
     check_objective(objective, layout, cache.validation.users is not None)
+    names = [target.name for target in layout.targets]
+    _check_part("training", cache.train.labels, names, 2, source)
+    # An objective that is the mean over the targets leaves out those of one class.
+    own = [name for name in names if objective.startswith(f"val_{name}_")]
+    least = 2 if "auc" in objective else 1
+    _check_part("validation", cache.validation.labels, names, least, source, own)
 
 
-def _check_part(name: str, labels: np.ndarray, least: int, source: Source, target: str) -> None:
-    """Checks that a part has at least so many values of a target, where there are several of any of them."""
+def _check_part(
+    name: str,
+    labels: np.ndarray,
+    targets: Sequence[str],
+    least: int,
+    source: Source,
+    needed: Sequence[str] | None = None,
+) -> None:
+    """Checks that a part has so many values of each target in `needed`; of any target where that is empty."""
     found = [np.unique(column[~np.isnan(column)]) for column in np.asarray(labels).T]
-    if any(len(values) >= least for values in found):
+    poor = [place for place, values in enumerate(found) if len(values) < least]
+    if needed:
+        poor = [place for place in poor if targets[place] in needed]
+    elif needed is not None and len(poor) < len(targets):
         return
-    shown = f"only the value {found[0][0]:g}" if len(found[0]) else "no value"
+    if not poor:
+        return
+    values = found[poor[0]]
+    shown = f"only the value {values[0]:g}" if len(values) else "no value"
     raise DataError(
         f"the {len(labels)} {name} rows have {shown} of the target; give more rows, another "
         "`validation_fraction` or `split`, or `validation_data` of your own",
         file=source.name,
-        column=target,
+        column=targets[poor[0]],
     )

@@ -208,9 +208,9 @@ class EnsembleMaker:
 
     def _metrics(self, outputs: Sequence[np.ndarray], shares: Sequence[float]) -> dict[str, float]:
         mean = np.tensordot(np.array(shares), np.stack(outputs), 1).astype(np.float32)
-        return measure(
-            {target.name: values for target, values in zip(self.layout.targets, mean)}, self.part, self.layout
-        )
+        loss_weights = (self.run.config or {}).get("options", {}).get("loss_weights")
+        by_target = {target.name: values for target, values in zip(self.layout.targets, mean)}
+        return measure(by_target, self.part, self.layout, loss_weights)
 
 
 def make_ensemble(

@@ -80,18 +80,57 @@ def ece(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = Non
 
     Source: Naeini, Cooper, Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI 2015.
     """
+    found = reliability(labels, scores, weights, bins)
+    if not found["share"]:
+        return float("nan")
+    return float(np.abs(np.array(found["share"]) * np.array(found["gap"])).sum())
+
+
+def reliability(
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None, bins: int = ECE_BINS
+) -> dict[str, list[Any]]:
+    """Returns what was predicted and what happened in bins of equal weight, the data of a reliability diagram.
+
+    Args:
+        labels: (rows,) 0 and 1, NaN where unlabelled.
+        scores: (rows,) probabilities.
+        weights: (rows,) weights, or None.
+        bins: Number of bins; fewer where many rows have one score.
+
+    Returns:
+        Columns with a value for each bin that has rows, by rising score: `low`, `high` (least and largest score),
+        `rows`, `share` (of the weight), `predicted`, `observed` (weighted means), `gap` (predicted minus observed).
+        `ece` is the sum of `share` times the gap's size.
+
+    Example:
+        >>> polars.DataFrame(reliability(labels, probabilities))
+    """
     labels, scores, weights = _labelled(labels, scores, weights)
     mass = np.ones_like(scores) if weights is None else weights
-    if not mass.sum() > 0.0:
-        return float("nan")
+    counted = mass > 0.0
+    labels, scores, mass = labels[counted], scores[counted], mass[counted]
     order = np.argsort(scores, kind="stable")
     labels, scores, mass = labels[order], scores[order], mass[order]
-    middle = (np.cumsum(mass) - 0.5 * mass) / mass.sum()
-    starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
+    middle = (np.cumsum(mass) - 0.5 * mass) / (mass.sum() or 1.0)
+    starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]][: len(scores)])
     run = np.repeat(starts, np.diff(np.r_[starts, len(scores)]))
     which = np.minimum((middle[run] * bins).astype(np.int64), bins - 1)
-    gap = np.bincount(which, mass * (scores - labels), minlength=bins)
-    return float(np.abs(gap).sum() / mass.sum())
+    firsts = np.flatnonzero(np.r_[True, which[1:] != which[:-1]][: len(which)])
+    ends = np.r_[firsts[1:], len(which)].astype(np.int64)
+    total, predicted, ones = (
+        np.add.reduceat(values, firsts) if len(firsts) else np.zeros(0)
+        for values in (mass, mass * scores, mass * labels)
+    )
+    found = {
+        "low": scores[firsts],
+        "high": scores[ends - 1] if len(firsts) else scores,
+        "rows": ends - firsts if len(firsts) else firsts,
+        "share": total / (mass.sum() or 1.0),
+        "predicted": predicted / total,
+        "observed": ones / total,
+        "gap": (predicted - ones) / total,
+    }
+    return {name: values.tolist() for name, values in found.items()}
 
 
 def gauc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None) -> float:

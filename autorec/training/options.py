@@ -29,6 +29,7 @@ DEFAULTS: dict[str, Any] = {
     "strategy": None,
     "precision": "float32",
     "sharpness": None,
+    "loss_weights": None,
 }
 # What only a rule of the tables' own can do.
 _LAZY = ("table_l2", "table_decay")
@@ -68,6 +69,8 @@ class TrainOptions:
         sharpness: A `SharpnessAware` for sharpness-aware training, which makes two passes in place of one (default
             None: plain training). In a tuple to search among None stands for plain training too. Trials that a searcher
             gives fewer epochs go without.
+        loss_weights: Weights of the targets' losses in the loss that is trained, a dict of numbers of 0 or more; a
+            target that is left out has 1 (default None: all have). `val_loss` is weighed likewise. Not searched.
 
     Raises:
         ConfigError: If a value is not allowed.
@@ -87,6 +90,7 @@ class TrainOptions:
     strategy: Any = None
     precision: Any = None
     sharpness: Any = None
+    loss_weights: Any = None
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
@@ -96,6 +100,10 @@ class TrainOptions:
             for item in _listed(name, value):
                 if item is not None:
                     check(name, item)
+        if self.loss_weights is not None:
+            _check_loss_weights("loss_weights", self.loss_weights)  # a tuple of them cannot be searched
+            weights = {name: float(weight) for name, weight in self.loss_weights.items()}
+            object.__setattr__(self, "loss_weights", weights)
         if self.strategy is not None:
             object.__setattr__(self, "strategy", strategy_name(self.strategy))
         if self.precision is not None and self.precision not in PRECISIONS:
@@ -248,6 +256,15 @@ def _check_sharpness(name: str, value: Any) -> None:
         raise ConfigError(name, "a SharpnessAware, None, or a tuple of these", value)
 
 
+def _check_loss_weights(name: str, value: Any) -> None:
+    fits = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+    if fits:
+        numbers = [_plain(weight) for weight in value.values()]
+        fits = all(isinstance(w, (int, float)) and not isinstance(w, bool) and 0 <= w < math.inf for w in numbers)
+    if not fits:
+        raise ConfigError(name, "a dict {target: a number of 0 or more}", value)
+
+
 def _number(allowed: str, holds: Callable[[float], bool], boolean: bool = False) -> Callable[[str, Any], None]:
     def check(name: str, value: Any) -> None:
         number = isinstance(value, (int, float)) and (boolean or not isinstance(value, bool))
@@ -266,5 +283,6 @@ _CHECKS: dict[str, Callable[[str, Any], None]] = {
     "clip": _number("a number of 0 or more", lambda v: v >= 0),
     "plateau": _number("True, False or a factor from 0 to below 1", lambda v: v is True or 0 <= v < 1, boolean=True),
     "sharpness": _check_sharpness,
+    "loss_weights": _check_loss_weights,
     "patience": _number("a whole number of 1 or more", lambda v: v >= 1 and v == int(v)),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -130,7 +130,7 @@ def train(
     ends = _deadline(callbacks, deadline)
     limit = _steps_a_call(callbacks, steps)
     stepper = _stepper(model, workers, rows, batch_size, epochs, limit, ends, validation)
-    judge = None if validation is None else lambda: _judge(model, validation, layout, workers)
+    judge = None if validation is None else lambda: _judge(model, validation, layout, workers, options.loss_weights)
     resident = workers.from_chief(fits_in_memory(parts, input_groups(model)))
     found = partial(_suspects, model, parts, layout, batch_size, seed, resident)
     recipe = Recipe(options, stepper, judge, objective, rates, found)
@@ -197,18 +197,23 @@ def _check_workers(model: Any, workers: Workers, batch_size: int) -> None:
         )
 
 
-def _judge(model: Any, validation: Part, layout: Layout, workers: Workers) -> dict[str, float]:
+def _judge(
+    model: Any, validation: Part, layout: Layout, workers: Workers, loss_weights: Mapping[str, float] | None
+) -> dict[str, float]:
     """Returns the metrics that the chief finds: its arithmetic decides for all workers."""
-    found = validate(model, validation, layout) if workers.chief else None
+    found = validate(model, validation, layout, loss_weights) if workers.chief else None
     return dict(workers.from_chief(found))
 
 
 def _compile(model: Any, layout: Layout, options: TrainOptions) -> None:
     by_target: Any = losses(layout.targets)
+    weights = None
     if not isinstance(model.output, dict):
         by_target = by_target[layout.targets[0].name]
+    elif options.loss_weights:
+        weights = {name: float(options.loss_weights.get(name, 1.0)) for name in by_target}
     # Measured slower with XLA, which has no row-sparse updates either.
-    model.compile(optimizer=make_optimizer(options), loss=by_target, jit_compile=False)
+    model.compile(optimizer=make_optimizer(options), loss=by_target, loss_weights=weights, jit_compile=False)
     # Variables that are made inside a compiled function are made by tracing it twice.
     model.optimizer.build(model.trainable_variables)
 

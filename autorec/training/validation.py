@@ -47,28 +47,34 @@ def check_objective(objective: str, layout: Layout, grouped: bool) -> None:
         raise unknown_name("objective", objective, names)
 
 
-def validate(model: Any, part: Part, layout: Layout) -> dict[str, float]:
+def validate(
+    model: Any, part: Part, layout: Layout, loss_weights: Mapping[str, float] | None = None
+) -> dict[str, float]:
     """Returns the exact metrics on all rows of a part.
 
     Of one target `val_auc`, `val_log_loss`, `val_ece` and with groups `val_gauc`, or `val_mse`, `val_rmse`, `val_mae`.
     Of several, each has the target in its name, `val_like_auc`, and `val_auc` is the mean over the targets that have
-    one. `val_loss` is the sum over the targets of log loss or squared error over the variance.
+    one. `val_loss` is the sum over the targets of log loss or squared error over the variance, each with its weight.
 
     Args:
         model: Keras model.
         part: Labelled rows.
         layout: Columns of the rows.
+        loss_weights: Weights of the targets' losses, 1 where left out.
     """
-    return measure(predict(model, part), part, layout)
+    return measure(predict(model, part), part, layout, loss_weights)
 
 
-def measure(outputs: Mapping[str, np.ndarray], part: Part, layout: Layout) -> dict[str, float]:
+def measure(
+    outputs: Mapping[str, np.ndarray], part: Part, layout: Layout, loss_weights: Mapping[str, float] | None = None
+) -> dict[str, float]:
     """Returns the metrics of raw outputs, as `validate` does of a model's.
 
     Args:
         outputs: (rows,) logits or values by target.
         part: The labelled rows.
         layout: Columns of the rows.
+        loss_weights: Weights of the targets' losses, 1 where left out.
     """
     single = len(layout.targets) == 1
     result: dict[str, float] = {}
@@ -77,7 +83,9 @@ def measure(outputs: Mapping[str, np.ndarray], part: Part, layout: Layout) -> di
     for position, target in enumerate(layout.targets):
         raw = next(iter(outputs.values())) if single else outputs[target.name]
         found = _evaluate(part, position, raw, target)
-        loss += found["log_loss"] if target.kind == "binary" else found["mse"] / target.std**2
+        own = found["log_loss"] if target.kind == "binary" else found["mse"] / target.std**2
+        if not np.isnan(own):  # no row of the part has this target
+            loss += own * (loss_weights or {}).get(target.name, 1.0)
         for name, value in found.items():
             means.setdefault(name, []).append(value)
             if not single:

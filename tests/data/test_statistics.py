@@ -216,6 +216,17 @@ def test_a_planted_pair_is_chosen_and_one_of_noise_is_not() -> None:
     assert (1, 2) not in choose_pairs(problem(ids, labels), [12, 12, 12], [1, 2])
 
 
+def test_each_target_takes_its_own_pairs() -> None:
+    rng = np.random.default_rng(6)
+    ids = rng.integers(2, 12, (8000, 4))
+    labels = np.stack([(ids[:, 0] + ids[:, 1]) % 2, (ids[:, 2] + ids[:, 3]) % 2], 1).astype(np.float32)
+    both = choose_pairs(problem(ids, labels), [12] * 4, [0, 1, 2, 3])
+    assert set(both[:2]) == {(0, 1), (2, 3)}
+    constant = np.stack([labels[:, 0], np.zeros(8000)], 1)
+    alone = choose_pairs(problem(ids, labels[:, 0]), [12] * 4, [0, 1, 2, 3])
+    assert choose_pairs(problem(ids, constant), [12] * 4, [0, 1, 2, 3]) == alone
+
+
 def test_a_pair_that_only_adds_up_is_not_chosen() -> None:
     rng = np.random.default_rng(7)
     ids = rng.integers(2, 22, (8000, 2))

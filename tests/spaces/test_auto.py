@@ -108,9 +108,9 @@ def from_values(values: dict[str, Any]) -> kt.HyperParameters:
 
 
 @pytest.mark.long
-def test_a_hundred_random_points_have_every_block_ten_times_and_sixty_graphs(layout: Layout, point_of: Point) -> None:
+def test_random_points_have_every_block_ten_times_and_are_different_graphs(layout: Layout, point_of: Point) -> None:
     space, graphs, counts = explored("auto", layout), set(), Counter[str]()
-    for seed in range(100):
+    for seed in range(160):
         model = build("auto", point_of(space, seed), layout)
         graphs.add(graph(model))
         found = blocks(model)
@@ -120,8 +120,9 @@ def test_a_hundred_random_points_have_every_block_ten_times_and_sixty_graphs(lay
     kinds += [f"NumericEmbedding({kind})" for kind in ("linear", "piecewise", "periodic")]
     kinds += ["MLP", "FactorizationMachine", "DotInteraction", "SelfAttention", "InnerProduct", "Elementwise"]
     kinds += ["FieldEmbedding", "NumericTransform(log)", "NumericTransform(quantile)"]
-    kinds += ["Pooling(mean)", "Pooling(sum)", "Pooling(max)", "ClickHead"]
-    assert len(graphs) >= 60
+    kinds += ["Pooling(mean)", "Pooling(sum)", "Pooling(max)", "ClickHead", "IsotonicCalibration", "ResidualCross"]
+    kinds += ["CompressedInteraction", "FeatureGate", "GatedMLP", "HistoryTransformer", "TwoStreamMLP"]
+    assert len(graphs) >= 100
     assert {name: counts[name] for name in kinds if counts[name] < 10} == {}
 
 
@@ -131,9 +132,22 @@ def test_products_of_user_and_item_need_both(layouts: dict[str, Layout]) -> None
         build("auto", hp, layout)
         return list(next(item.values for item in hp.space if item.name == "interaction_0/type"))
 
-    assert types(layouts["ids"]) == list(INTERACTIONS)
+    assert types(layouts["all"]) == list(INTERACTIONS)
     assert "inner_product" not in types(replace(layouts["ids"], item=None))
-    assert types(layouts["one_id"]) == [name for name in INTERACTIONS if name == "mlp" or name.startswith("cross_")]
+    of_a_vector = ("mlp", "gated_mlp", "feature_gate", "two_stream")
+    assert types(layouts["one_id"]) == [name for name in INTERACTIONS if name in of_a_vector or "cross_" in name]
+
+
+def test_a_history_needs_a_sequence_that_shares_its_ids_with_a_column(layouts: dict[str, Layout]) -> None:
+    with pytest.raises(ConfigError, match="some of those that the layout allows"):
+        Auto(types=["history"]).build_for(layouts["lists"])
+    assert "HistoryTransformer" in blocks(Auto(types=["history"]).build_for(layouts["all"]))
+
+
+def test_an_isotonic_layer_is_for_clicks_alone(layouts: dict[str, Layout]) -> None:
+    found = {name: blocks(Auto(isotonic=True).build_for(layouts[name])) for name in ("targets", "ratings")}
+    assert "IsotonicCalibration" in found["targets"]
+    assert "IsotonicCalibration" not in found["ratings"]
 
 
 def test_types_may_be_given(layout: Layout) -> None:

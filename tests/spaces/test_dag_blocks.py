@@ -15,14 +15,16 @@ RANDOM = np.random.default_rng(0)
 # The second vector is as wide as fields are; the second fields are not.
 DENSE = [RANDOM.normal(size=(ROWS, 3)).astype("float32"), RANDOM.normal(size=(ROWS, DIM)).astype("float32")]
 FIELDS = [RANDOM.normal(size=(ROWS, 3, DIM)).astype("float32"), RANDOM.normal(size=(ROWS, 2, 6)).astype("float32")]
+PAST = [RANDOM.normal(size=(ROWS, 3, DIM)), np.tile([[2, 3, 0]], (ROWS, 1)), RANDOM.normal(size=(ROWS, DIM))]
 
 
 def model_of(kind: str, dense: list[Any], fields: list[Any]) -> tuple[keras.Model, np.ndarray]:
     """A model that returns the rows of M and the output of a block on them, and that output for the given arrays."""
-    inputs = [[keras.Input(array.shape[1:]) for array in arrays] for arrays in (dense, fields)]
-    block = BlockInputs(*inputs, DIM)
-    model = keras.Model([*inputs[0], *inputs[1]], DAG_BLOCKS[kind].make(block, 7))
-    return model, np.array(model([*dense, *fields]))
+    past = PAST if kind == "history" else []
+    inputs = [[keras.Input(array.shape[1:]) for array in arrays] for arrays in (dense, fields, past)]
+    block = BlockInputs(*inputs[:2], DIM, [inputs[2]] if past else [])
+    model = keras.Model([*inputs[0], *inputs[1], *inputs[2]], DAG_BLOCKS[kind].make(block, 7))
+    return model, np.array(model([*dense, *fields, *past]))
 
 
 def by_kind(model: keras.Model, kind: Any) -> list[Any]:
@@ -84,6 +86,13 @@ def test_a_bounded_vector_keeps_a_short_one_and_ends_at_a_mean_square_of_one() -
     short, long = np.full((1, 4), 0.01, "float32"), np.array([[3e4, -1e4, 2e4, 0]], "float32")
     np.testing.assert_allclose(model(short), short, rtol=1e-3)
     np.testing.assert_allclose((np.array(model(long)) ** 2).mean(), 1.0, rtol=1e-3)
+
+
+def test_a_history_is_read_with_what_the_block_reads_in_view() -> None:
+    changed = [DENSE[0] + 1, DENSE[1]]
+    model, output = model_of("history", DENSE, FIELDS)
+    assert output.shape == (ROWS, 32 * 4)
+    assert np.abs(model([*changed, *FIELDS, *PAST]) - output).max() > 1e-3
 
 
 def test_products_of_products_stay_bounded() -> None:

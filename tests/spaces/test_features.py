@@ -236,3 +236,37 @@ def test_a_layout_without_trees_declares_nothing_of_them(layout: Layout) -> None
 def test_an_argument_that_is_not_allowed_is_refused(layout: Layout, name: str, value: Any, allowed: str) -> None:
     with pytest.raises(ConfigError, match=allowed):
         Features(layout, kt.HyperParameters(), **{name: value})
+
+
+def test_a_sequence_that_shares_its_table_with_the_item_is_a_history(layout: Layout, batch_of: Any) -> None:
+    features, batch = Features(layout, kt.HyperParameters(), dim=4), batch_of(layout)
+    (items, ids, item), *others = features.histories()
+    assert not others
+    assert ids is features.input("list_1")
+    model = keras.Model(features.inputs, [items, item])
+    values, candidate = model({name: batch[name] for name in features.inputs})
+    table = next(weight for weight in model.weights if weight.name == "table").numpy()[12:]  # behind the user's rows
+    np.testing.assert_array_equal(values, table[batch["list_1"]])
+    np.testing.assert_array_equal(candidate, table[batch["ids"][:, 1]])
+
+
+def test_first_order_weights_are_no_part_of_a_history(layout: Layout) -> None:
+    features = Features(layout, kt.HyperParameters(), dim=4, first_order=True)
+    assert features.histories()[0][0].shape[-1] == 4
+
+
+@pytest.mark.parametrize("name", ["lists", "ids", "numbers"])
+def test_without_a_column_of_its_ids_or_a_sequence_there_is_no_history(name: str, layouts: dict[str, Layout]) -> None:
+    assert Features(layouts[name], kt.HyperParameters()).histories() == []
+
+
+def test_a_bag_is_no_history_and_rows_of_another_width_are_projected(layout: Layout) -> None:
+    bag = replace(layout, lists=tuple(replace(item, kind="bag") for item in layout.lists))
+    assert Features(bag, kt.HyperParameters()).histories() == []
+    wide = replace(
+        layout,
+        ids=tuple(replace(column, dim=7 if column.name == "item" else None) for column in layout.ids),
+        lists=tuple(replace(item, dim=7 if item.table == "item" else None) for item in layout.lists),
+    )
+    items, _, item = Features(wide, kt.HyperParameters(), dim=4).histories()[0]
+    assert (items.shape[-1], item.shape[-1]) == (4, 4)

@@ -10,11 +10,13 @@ import keras
 import keras_tuner as kt
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from autorec.data.layout import Layout
 from autorec.data.schema import Feature, Schema
 from autorec.errors import ConfigError
 from autorec.spaces import ctr_model, inputs, ranking_model, rating_model, using_layout
+from tests.training import small
 
 NAMES = {"user": "categorical", "item": "categorical", "place": "categorical", "age": "numeric", "price": "numeric"}
 
@@ -100,3 +102,36 @@ def test_targets_of_both_kinds_are_refused(layouts: dict[str, Layout]) -> None:
 @pytest.mark.parametrize(("name", "target"), [("ids", "click"), ("ratings", "stars")])
 def test_a_ranking_model_is_what_the_targets_ask_for(layouts: dict[str, Layout], name: str, target: str) -> None:
     assert set(head_of(layouts[name], ranking_model).output) == {target}
+
+
+def test_each_target_may_read_tensors_of_its_own() -> None:
+    layout = small.layout("click", "like")
+    with using_layout(layout):
+        left, right = keras.Input((3,), name="left"), keras.Input((2, 2), name="right")
+        shared = keras.Input((1,), name="shared")
+        outputs = {"click": [left, shared], "like": right}
+        model = ctr_model({"left": left, "right": right, "shared": shared}, outputs)
+    rows = {"left": np.ones((4, 3)), "right": np.ones((4, 2, 2)), "shared": np.ones((4, 1))}
+    before = model(rows)
+    after = model({**rows, "left": np.zeros((4, 3))})
+    assert np.array_equal(before["like"], after["like"])
+    assert not np.array_equal(before["click"], after["click"])
+    with using_layout(layout), pytest.raises(ConfigError, match=r"tensors for each of the targets \['click', 'like'\]"):
+        ctr_model({"left": left}, {"click": left})
+
+
+def test_the_loss_of_a_target_moves_nothing_that_only_others_read() -> None:
+    with using_layout(small.layout("click", "like")):
+        inputs = keras.Input((3,), name="x")
+        towers = {target: keras.layers.Dense(4, name=f"tower_{target}")(inputs) for target in ("click", "like")}
+        model = ctr_model({"x": inputs}, towers)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model({"x": np.ones((2, 3), "float32")})["click"])
+    moved = {
+        variable.path
+        for variable, gradient in zip(model.trainable_variables, tape.gradient(loss, model.trainable_variables))
+        if gradient is not None and np.any(gradient)
+    }
+    assert {"tower_click/kernel", "tower_click/bias"} < moved
+    assert not {"tower_like/kernel", "tower_like/bias"} & moved
+    assert len(moved) == 4  # of four of each target's and the head's bias, of which one value is moved

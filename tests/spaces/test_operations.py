@@ -11,15 +11,23 @@ import pytest
 from autorec.blocks import (
     MLP,
     AsFields,
+    BilinearFusion,
     ClickHead,
+    CompressedInteraction,
     Concatenate,
     CrossNetwork,
     DotInteraction,
     Elementwise,
+    Experts,
     FactorizationMachine,
     FieldEmbedding,
+    GatedDense,
+    GatedMLP,
+    HistoryTransformer,
     InnerProduct,
+    IsotonicCalibration,
     NumericEmbedding,
+    ResidualCross,
     SelfAttention,
 )
 from autorec.data.layout import Layout
@@ -48,6 +56,11 @@ def of(layer: Any, *shapes: tuple[int | None, ...]) -> int:
             lambda: CrossNetwork("mixture", layers=1, rank=2, experts=3),
             3 * (6 * 2 + 2 * 2 + 2 * 6) + 6 * 3 + 3 * 2 + 6,
         ),
+        (lambda: ResidualCross(1, 2, parallel=False), 4 * 6 * 2 + 3 * 2 * 2 + 6),
+        (lambda: ResidualCross(2, 2), 2 * (4 * 6 * 2 + 3 * 2 * 2 + 6 + 2 * 6 * 2 + 6)),
+        (lambda: GatedDense(4), 6 * 8 + 4),
+        (lambda: GatedMLP([4, 3], dropout=0.1), 6 * 8 + 4 + 4 * 6 + 3),
+        (lambda: Experts(2, "mmoe", units=4, experts=3), 6 * 12 + 2 * (6 * 3 + 3 * 4)),
         (lambda: NumericEmbedding(4, "linear"), 6 * 4),
         (lambda: NumericEmbedding(4, "piecewise"), 6 * 16 + 6 * 16 * 4),
         (lambda: NumericEmbedding(4, "periodic", frequencies=3), 6 * 3 + 6 * 6 * 4),
@@ -72,6 +85,8 @@ def test_a_layer_on_a_vector(layer: Any, expected: int) -> None:
         (lambda: FactorizationMachine(), (5 + 1) * 4),
         (lambda: DotInteraction(), 5 * 5 * 4),
         (lambda: SelfAttention(3, heads=2, layers=1), 5 * 4 * (4 * 6) + 2 * 5 * 5 * 6),
+        (lambda: CompressedInteraction(1, 3), 25 * 4 + 25 * 3),
+        (lambda: CompressedInteraction(2, 3), 4 * (25 + 25 * 3) + 15 * 4 + 15 * 3),
         (lambda: Elementwise("multiply"), 4 * 4),
         (lambda: Elementwise("average"), 4),
         (lambda: InnerProduct(), 4 * 4),
@@ -84,6 +99,14 @@ def test_a_layer_on_fields(layer: Any, expected: int) -> None:
 def test_what_brings_inputs_to_one_width_counts_for_each_of_their_fields() -> None:
     assert of(FactorizationMachine(), (5, 4), (2, 7), (9,)) == 2 * 7 * 4 + 9 * 4 + (8 + 1) * 4
     assert of(Elementwise("sum"), (4,), (7,)) == 7 * 4
+
+
+def test_blocks_of_several_inputs_by_hand() -> None:
+    assert of(BilinearFusion(heads=2, outputs=3), (4,), (6,)) == 3 * (4 + 6 + 4 * 6 // 2 + 6)
+    assert of(CompressedInteraction(1, 3), (5, 4), (2, 7), (9,)) == 2 * 7 * 4 + 9 * 4 + 64 * 4 + 64 * 3
+    ids, layer = (None, 3), 3 * (4 * 64 + 2 * 8 * 4) + 2 * 9 * 8
+    assert of(HistoryTransformer(8, layers=2), (3, 5), ids[1:], (6,)) == 3 * 5 * 8 + 6 * 8 + 2 * layer
+    assert of(IsotonicCalibration(4), (1,)) == 4
 
 
 def test_lookups_cost_nothing_and_are_no_dense_parameters() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,36 @@ import keras_tuner as kt
 import numpy as np
 import pytest
 
-from autorec.blocks import MLP
+from autorec.blocks import (
+    MLP,
+    ClickHead,
+    CompressedInteraction,
+    HistoryTransformer,
+    IsotonicCalibration,
+    ResidualCross,
+    TwoStreamMLP,
+)
 from autorec.data.layout import Layout, TargetColumn
 from autorec.errors import ConfigError
-from autorec.spaces import DCN, FM, GMF, LR, MF, SPACES, AutoInt, DCNv2, DeepFM, NeuMF, build
+from autorec.spaces import (
+    DCN,
+    FM,
+    GMF,
+    LR,
+    MF,
+    SPACES,
+    AutoInt,
+    DCNv2,
+    DeepFM,
+    FinalMLP,
+    LiRank,
+    NeuMF,
+    ResidualDCN,
+    XDeepFM,
+    build,
+    from_config,
+    to_config,
+)
 
 NAMES = list(SPACES)
 USER_ITEM = ("mf", "gmf", "neumf")
@@ -202,6 +229,74 @@ def test_a_factorization_machine_has_products_of_pairs(layouts: dict[str, Layout
 def test_a_stacked_cross_feeds_the_deep_network(preset: Any, layout: Layout) -> None:
     stacked, parallel = (preset(structure=name).build_for(layout) for name in ("stacked", "parallel"))
     assert stacked.layers[-1].kernel.shape[0] < parallel.layers[-1].kernel.shape[0]
+
+
+def layers_of(model: keras.Model, kind: Any) -> list[Any]:
+    return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
+def test_residual_dcn_is_residual_and_plain_crosses_beside_a_deep_network(layout: Layout, batch_of: Batch) -> None:
+    model, batch = ResidualDCN(rank=4, units=8).build_for(layout), batch_of(layout)
+    cross, deep, head = (layers_of(model, kind)[0] for kind in (ResidualCross, MLP, ClickHead))
+    vector = keras.Model(model.input, cross.input)({name: batch[name] for name in model.input})
+    expected = head([cross(vector), deep(vector)])["click"]
+    np.testing.assert_allclose(predictions(model, batch)["click"], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_xdeepfm_has_a_first_order_term_out_of_the_rows_of_its_fields(layouts: dict[str, Layout]) -> None:
+    model = XDeepFM(dim=4).build_for(layouts["ids"])
+    assert [tuple(weight.shape) for weight in model.weights if weight.name == "table"] == [(12 + 9 + 5, 4 + 1)]
+    assert layers_of(model, CompressedInteraction)[0].kernels[0].shape == (9, 32)
+
+
+def test_finalmlp_reads_user_and_item_in_its_gates_where_there_are_both(layouts: dict[str, Layout]) -> None:
+    def gates(layout: Layout) -> list[int]:
+        block = layers_of(FinalMLP(dim=4).build_for(layout), TwoStreamMLP)[0]
+        return [gate.first.kernel.shape[0] for gate in block.selections]
+
+    assert gates(layouts["ids"]) == [4, 4]
+    assert gates(replace(layouts["ids"], item=None)) == [12, 12]
+
+
+def test_finalmlp_has_an_output_for_each_target(layouts: dict[str, Layout], batch_of: Batch) -> None:
+    found = predictions(FinalMLP().build_for(layouts["targets"]), batch_of(layouts["targets"]))
+    assert np.abs(found["click"] - found["like"]).max() > 0.01
+
+
+def test_lirank_reads_the_sequence_that_shares_the_items_ids(layout: Layout, batch_of: Batch) -> None:
+    model, batch = LiRank(history_width=16, history_last=1).build_for(layout), batch_of(layout)
+    assert [layer.width for layer in layers_of(model, HistoryTransformer)] == [16]
+    batch["list_0"] = 0 * batch["list_0"]
+    before = predictions(model, batch)["click"]
+    batch["list_1"][:, ::] = batch["list_1"][:, ::-1]  # another order of the same items: a mean is blind to it
+    assert np.abs(predictions(model, batch)["click"] - before).max() > 1e-4
+
+
+def test_lirank_without_a_sequence_has_no_transformer(layouts: dict[str, Layout]) -> None:
+    for name in ("ids", "lists", "numbers"):
+        assert not layers_of(LiRank().build_for(layouts[name]), HistoryTransformer)
+
+
+def test_lirank_is_calibrated_for_clicks_alone(layouts: dict[str, Layout]) -> None:
+    def count(name: str, **arguments: Any) -> int:
+        return len(layers_of(LiRank(**arguments).build_for(layouts[name]), IsotonicCalibration))
+
+    assert (count("all"), count("targets"), count("ratings"), count("all", isotonic=False)) == (1, 2, 0, 0)
+
+
+def test_lirank_has_slopes_of_its_own_for_the_columns_that_it_is_told(layout: Layout) -> None:
+    space = LiRank(calibrate_by=["place", "user"], dim=4)
+    block = layers_of(space.build_for(layout), IsotonicCalibration)[0]
+    assert block.kernel.shape == (8, 32)
+    assert from_config(to_config(space)).get_config() == space.get_config()
+    assert LiRank().get_config() == {"preset": "lirank", "arguments": {}}
+
+
+def test_a_column_to_calibrate_by_must_be_one_of_ids(layout: Layout) -> None:
+    with pytest.raises(ConfigError, match=r"`calibrate_by` must be one of .*got 'plac'.*Did you mean 'place'"):
+        LiRank(calibrate_by=["plac"]).build_for(layout)
+    with pytest.raises(ConfigError, match="a list of names of columns"):
+        LiRank(calibrate_by="place")
 
 
 @pytest.mark.long

@@ -42,6 +42,11 @@ def test_every_name_of_the_presets_stands_for_a_space() -> None:
         "mf",
         "gmf",
         "neumf",
+        "xdeepfm",
+        "finalmlp",
+        "residual_dcn",
+        "lirank",
+        "multi_task",
         "auto",
         "dag",
     ]

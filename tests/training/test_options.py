@@ -165,3 +165,17 @@ def test_numbers_of_numpy_are_pythons_own() -> None:
     options = TrainOptions(learning_rate=np.float32(0.5), patience=np.int64(3), table_l2=(np.float64(0.25), 0.0))
     assert json.loads(json.dumps(options.to_dict()))["table_l2"] == [0.25, 0.0]
     assert (options.learning_rate, type(options.learning_rate), type(options.patience)) == (0.5, float, int)
+
+
+def test_loss_weights_survive_json_and_are_not_searched() -> None:
+    options = TrainOptions(loss_weights={"like": np.float64(2)})
+    assert TrainOptions.from_dict(json.loads(json.dumps(options.to_dict()))) == options
+    hp = kt.HyperParameters()
+    assert options.tune(hp).loss_weights == {"like": 2.0}
+    assert "train/loss_weights" not in hp.values
+
+
+@pytest.mark.parametrize("bad", [{"like": -1.0}, {"like": "2"}, {"like": True}, {3: 1.0}, 2.0, ({"like": 1.0},)])
+def test_loss_weights_of_another_form_are_refused(bad: object) -> None:
+    with pytest.raises(ConfigError, match="`loss_weights` must be"):
+        TrainOptions(loss_weights=bad)

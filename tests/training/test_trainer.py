@@ -327,3 +327,12 @@ def test_what_was_traced_is_let_go_with_the_model() -> None:
     before = graphs()
     run(epochs=1)
     assert graphs() <= before
+
+
+def test_a_targets_loss_counts_by_its_weight() -> None:
+    layout, part = small.layout("click", "like"), small.part(targets=2)
+    options = TrainOptions(loss_weights={"like": 3.0}, learning_rate=1e-9)
+    result = train(small.model("click", "like"), [part], part, layout=layout, options=options, epochs=1)
+    metrics = result.metrics
+    assert metrics["val_loss"] == pytest.approx(metrics["val_click_log_loss"] + 3 * metrics["val_like_log_loss"])
+    assert result.history[0]["loss"] == pytest.approx(metrics["val_loss"], rel=1e-3)
