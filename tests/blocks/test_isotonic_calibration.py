@@ -22,12 +22,17 @@ WIDE = np.linspace(-15, 15, 401, dtype="float32")[:, None]
 
 
 def made(seed: int = 1, **arguments: Any) -> IsotonicCalibration:
-    """A layer with random slopes, some of them below 0 ahead of the relu."""
+    """A layer with random weights, some of them below 0."""
     block = IsotonicCalibration(**{"buckets": 8, **arguments})
     block(LOGITS, features=[DEVICE])
     random = np.random.default_rng(seed)
     block.set_weights([random.normal(size=weight.shape) for weight in block.weights])
     return block
+
+
+def positive(values: np.ndarray) -> np.ndarray:
+    """The slopes of some weights."""
+    return np.log1p(np.exp(4 * values)) / 4
 
 
 @pytest.mark.parametrize("mapped", [True, False])
@@ -50,7 +55,7 @@ def test_it_starts_as_the_identity_also_beyond_its_ends(features: list[Any]) -> 
 def test_by_hand() -> None:
     block = IsotonicCalibration(buckets=2, low=-1, high=1)
     block.build((None, 1))
-    block.set_weights([np.array([2.0, 0.5]), np.array(-3.0)])
+    block.set_weights([np.log(np.expm1(4 * np.array([2.0, 0.5]))) / 4, np.array(-3.0)])  # slopes of 2 and 0.5
     # -3 + 2 * 0.5 at -0.5; -3 + 2 + 0.5 * 0.4 at 0.4; beyond the ends the slopes go on: -3 - 2 and -3 + 2 + 0.5 * 3
     found = block(np.array([[-0.5], [0.4], [-2], [3]], "float32"))
     np.testing.assert_allclose(found[:, 0], [-2, -0.8, -5, 0.5], rtol=1e-6)
@@ -66,7 +71,7 @@ def test_it_is_monotone_for_any_weights_and_features(seed: int) -> None:
 
 def test_it_is_the_interpolation_of_its_knots() -> None:
     block = made()
-    slopes = np.maximum(block.get_weights()[0], 0)
+    slopes = positive(block.get_weights()[0])
     knots = np.concatenate([[0], np.cumsum(2 * slopes)]) + block.get_weights()[1]
     inside = WIDE[np.abs(WIDE[:, 0]) <= 8]
     expected = np.interp(inside[:, 0], np.linspace(-8, 8, 9), knots)
@@ -77,16 +82,16 @@ def test_it_is_the_interpolation_of_its_knots() -> None:
 def test_features_are_mapped_to_slopes_or_are_added_to_them() -> None:
     block = made()
     slopes, _, kernel = block.get_weights()
-    np.testing.assert_allclose(block.slopes_of([DEVICE]), np.maximum(slopes + DEVICE @ kernel, 0), rtol=1e-5)
+    np.testing.assert_allclose(block.slopes_of([DEVICE]), positive(slopes + DEVICE @ kernel), rtol=1e-5)
     other = IsotonicCalibration(buckets=8, mapped=False)
     rows = np.stack([DEVICE @ kernel, np.ones((6, 8))], 1).astype("float32")  # (batch, fields, buckets)
     other(LOGITS, features=[rows])
-    np.testing.assert_allclose(other.slopes_of([rows]), np.maximum(1 + rows.sum(1), 0), rtol=1e-5)
+    np.testing.assert_allclose(other.slopes_of([rows]), positive(other.get_weights()[0] + rows.sum(1)), rtol=1e-5)
 
 
 def test_rows_of_the_same_features_keep_their_order() -> None:
     block = made()
-    block.slopes.assign(np.abs(block.slopes.numpy()) + 0.01)
+    block.slopes.assign(np.abs(block.slopes.numpy()))  # smaller ones are above 0 too, but for float32
     labels = RANDOM.random(401) < 0.5
     logits = RANDOM.normal(size=(401, 1), scale=4).astype("float32")
     features = [np.zeros((401, 3), "float32")]
@@ -103,6 +108,16 @@ def test_a_gradient_reaches_logits_slopes_and_features() -> None:
         loss = tf.reduce_sum(block(logits, features=[device]) ** 2)
     for gradient in tape.gradient(loss, [logits, device, *(weight.value for weight in block.trainable_variables)]):
         assert float(tf.reduce_sum(tf.abs(gradient))) > 0
+
+
+def test_a_slope_near_nothing_is_still_learned() -> None:
+    block = IsotonicCalibration(buckets=8)
+    block(LOGITS)
+    block.slopes.assign(np.full(8, -1.0))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum((block(tf.constant(LOGITS)) - LOGITS) ** 2)
+    assert np.all(block.slopes_of().numpy() > 0)
+    assert np.any(np.abs(tape.gradient(loss, block.slopes.value)) > 1e-3)
 
 
 @pytest.mark.long
