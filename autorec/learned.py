@@ -178,9 +178,9 @@ class Learned(BaseEstimator):
     ) -> Self:
         """Calibrates the model: `predict`, `evaluate` and `export` then give calibrated probabilities.
 
-        A rising curve over the logits is fitted to rows that the model was not trained on. The order of rows stays, with
-        `by` that of the rows of one value. A search whose best trial is another one afterwards ends its reign, and so
-        does an ensemble made behind it.
+        A rising curve over the logits is fitted to rows that the model was not trained on. The order of rows stays;
+        with `by` that of the rows of one value. A search whose best trial is another one afterwards ends its reign, and
+        so does an ensemble made behind it.
 
         Args:
             method: `"isotonic"`, `"platt"` or `"temperature"`, see `autorec.calibration.fitting.fit`; `"auto"` (the
