@@ -65,7 +65,8 @@ def _training_values(
         taken = chosen[low:high] - start
         values.append(columns.numbers(column_of(batch, name), name)[taken])
         if long.by:
-            keys.append(keys_of([column_of(batch, column) for column in long.by]).gather(taken))
+            some = pa.array(taken)
+            keys.append(keys_of([column_of(batch, column).take(some) for column in long.by]))
         start += batch.num_rows
     return np.concatenate(values), pl.concat(keys)
 
