@@ -178,8 +178,9 @@ class Learned(BaseEstimator):
     ) -> Self:
         """Calibrates the model: `predict`, `evaluate` and `export` then give calibrated probabilities.
 
-        A rising curve over the logits is fitted to rows that the model was not trained on. The order of rows stays. A
-        search whose best trial is another one afterwards ends its reign, and so does an ensemble made behind it.
+        A rising curve over the logits is fitted to rows that the model was not trained on. The order of rows stays;
+        with `by` that of the rows of one value. A search whose best trial is another one afterwards ends its reign, and
+        so does an ensemble made behind it.
 
         Args:
             method: `"isotonic"`, `"platt"` or `"temperature"`, see `autorec.calibration.fitting.fit`; `"auto"` (the
@@ -191,7 +192,7 @@ class Learned(BaseEstimator):
             y: The target's values, if `data` does not hold them.
             negatives_kept: Share of the negatives that was kept in the rows of the calibration, above 0 and at most 1.
                 Below 1 they were sampled, and `log(negatives_kept)` is added to the calibrated logits, which undoes
-                that exactly.
+                that exactly. For several targets 1: rows that were sampled by one are not so by the others.
             seed: Seed of what is by chance.
             progress: True says what came of it, False is silent, a function receives it as an event.
 

@@ -131,6 +131,15 @@ def _binned(rows: Scored, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 def _line(rows: Scored, *, slope: bool = True, shift: bool = True) -> tuple[float, float]:
     """Returns the `a` and `b` of least log loss of `a z + b`; what is not fitted is 1 or 0. Damped Newton steps."""
+    a, b = _newton(rows, slope, shift)
+    if a >= FLATTEST:
+        return a, b
+    # The shift was that of another slope.
+    flat = Scored(FLATTEST * np.asarray(rows.logits, np.float64), rows.labels, rows.weights)
+    return FLATTEST, _newton(flat, False, shift)[1] if shift else 0.0
+
+
+def _newton(rows: Scored, slope: bool, shift: bool) -> tuple[float, float]:
     z, labels, mass = np.asarray(rows.logits, np.float64), np.asarray(rows.labels, np.float64), rows.mass
     if len(z) > LINE_BINS:
         z, labels, mass = _binned(rows, LINE_BINS)
@@ -158,7 +167,7 @@ def _line(rows: Scored, *, slope: bool = True, shift: bool = True) -> tuple[floa
             size /= 2.0
         at = at - size * step
         now = loss(at)
-    return max(float(at[0]), FLATTEST), float(at[1])
+    return float(at[0]), float(at[1])
 
 
 _FITS: dict[str, Callable[[Scored], Curve]] = {

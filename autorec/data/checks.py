@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from autorec.data import columns
 from autorec.data.arrow_types import TIME
+from autorec.data.long_target import LongTarget
 from autorec.data.schema import Feature, Schema
 from autorec.data.source import Source
 from autorec.errors import DataError, nearest, unknown_name
@@ -114,7 +115,7 @@ def check_targets(source: Source, schema: Schema, task: str, *, training: bool =
     numbers = [feature.name for feature in schema if feature.kind == "numeric"]
     tallies = {name: _Tally("rating" if name in (schema.long or {}) else task) for name in schema.targets}
     for long in (schema.long or {}).values():
-        source.select(long.by)
+        _check_contexts(source, long)
     total, start = 0.0, 0
     for batch in source.batches(list(dict.fromkeys([*schema.targets, *weights, *numbers]))):
         values = {name: columns.numbers(array) for name, array in zip(batch.schema.names, batch.columns)}
@@ -133,6 +134,13 @@ def check_targets(source: Source, schema: Schema, task: str, *, training: bool =
         tally.finish(source, name, training)
     if weights and total == 0:
         raise DataError("all weights are 0", file=source.name, column=weights[0])
+
+
+def _check_contexts(source: Source, long: LongTarget) -> None:
+    for name, kind in zip(long.by, source.select(long.by).types):
+        if pa.types.is_nested(kind):
+            message = f"what is long cannot depend on it: it must hold one value a row, got {_received(kind)}"
+            raise DataError(message, file=source.name, column=name)
 
 
 def _check_target_type(source: Source, name: str) -> None:

@@ -29,7 +29,7 @@ def learn_thresholds(source: Source, schema: Schema, mask: np.ndarray | None) ->
         mask: True for validation rows; None if there are none in the source.
 
     Raises:
-        DataError: If a column is absent, or a target is missing in every training row.
+        DataError: If a column is absent, or a target is missing in every training row or long in none.
     """
     return {name: _learn(source, name, long, mask) for name, long in (schema.long or {}).items()}
 
@@ -45,7 +45,11 @@ def _learn(source: Source, name: str, long: LongTarget, mask: np.ndarray | None)
         quantile = pl.col("value").quantile(long.quantile, "linear")
         found = frame.group_by("key").agg(quantile, pl.len().alias("rows")).filter(pl.col("rows") >= long.least)
         contexts = dict(found.sort("key").select("key", "value").iter_rows())
-    return Thresholds(long.by, float(np.quantile(values[known], long.quantile)), contexts)
+    thresholds = Thresholds(long.by, float(np.quantile(values[known], long.quantile)), contexts)
+    if not (thresholds.of(keys) < values).any():
+        message = f"no training row is above the quantile {long.quantile:g} of its context; take a smaller `quantile`"
+        raise DataError(message, file=source.name, column=name)
+    return thresholds
 
 
 def _training_values(
@@ -61,7 +65,8 @@ def _training_values(
         taken = chosen[low:high] - start
         values.append(columns.numbers(column_of(batch, name), name)[taken])
         if long.by:
-            keys.append(keys_of([column_of(batch, column) for column in long.by]).gather(taken))
+            some = pa.array(taken)
+            keys.append(keys_of([column_of(batch, column).take(some) for column in long.by]))
         start += batch.num_rows
     return np.concatenate(values), pl.concat(keys)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import NoneType
 from typing import Any
 
 from autorec.errors import ConfigError, unknown_name
@@ -39,7 +40,7 @@ class LongTarget:
     least: int = 100
 
     def __init__(self, by: Any = None, quantile: float = 0.75, least: int = 100) -> None:
-        names = (by,) if isinstance(by, str) else tuple(by or ())
+        names = (by,) if isinstance(by, str) else tuple(by or ()) if isinstance(by, (list, tuple, NoneType)) else (by,)
         if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
             raise ConfigError("by", "the name of a column, a list of different ones, or None", by)
         if isinstance(quantile, bool) or not isinstance(quantile, (int, float)) or not 0.0 < quantile < 1.0:

@@ -37,11 +37,14 @@ class Thresholds:
             values: (rows,) values, NaN where missing.
             contexts: The columns `by` of the rows.
         """
-        thresholds: Any = self.overall
-        if self.by and len(values):
-            keys = keys_of(contexts).replace_strict(self.contexts, default=self.overall, return_dtype=pl.Float64)
-            thresholds = keys.to_numpy()
+        thresholds = self.of(keys_of(contexts)) if self.by else self.overall
         return np.where(np.isnan(values), np.nan, (values > thresholds).astype(np.float64))
+
+    def of(self, keys: pl.Series) -> Any:
+        """Returns the threshold of each row by what `keys_of` gives, or one for all; (rows,) or a number."""
+        if not self.by or not len(keys):
+            return self.overall
+        return keys.replace_strict(self.contexts, default=self.overall, return_dtype=pl.Float64).to_numpy()
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the thresholds as plain JSON values."""

@@ -44,7 +44,7 @@ class Rows:
     segments: np.ndarray | None
 
     def of(self, target: str, position: int, seed: int) -> tuple[Scored, np.ndarray | None]:
-        """Returns the labelled rows of a target, at most `MOST` of them, and their segments."""
+        """Returns the labelled rows of a target, at most `MOST` of them by rising logit, and their segments."""
         labels = np.asarray(self.labels[:, position], np.float64)
         known = ~np.isnan(labels)
         if self.weights is not None:
@@ -52,6 +52,7 @@ class Rows:
         rows = np.flatnonzero(known)
         if len(rows) > MOST:
             rows = np.sort(np.random.default_rng([seed, 12]).choice(rows, MOST, replace=False))
+        rows = rows[np.argsort(self.outputs[target][rows], kind="stable")]  # each fit sorts: it is done once for all
         weights = None if self.weights is None else np.asarray(self.weights)[rows]
         scored = Scored(np.asarray(self.outputs[target][rows], np.float64), labels[rows], weights)
         return scored, None if self.segments is None else self.segments[rows]
@@ -80,10 +81,13 @@ def calibrate_run(
         DataError: If the rows cannot be used.
     """
     check_calibration(method, negatives_kept)
+    if y is not None and data is None:
+        raise ConfigError("y", "left out without `data`: the validation rows have their labels", y)
     Run(directory, read_only=True)  # none is made where there is no run
     with Run(directory) as run:
         cache = Cache.open(run.directory / "cache")
         check_task(cache.layout)
+        check_sampling(cache.layout, negatives_kept)
         if method is None:
             run.append({"event": "calibration", "of": run.model_id, "method": None})
             say("the model is no longer calibrated")
@@ -145,20 +149,19 @@ def validation_rows(run: Run, cache: Cache, column: int | None = None) -> Rows:
     A refitted model was trained on them: what its trial answered before stands for it.
 
     Raises:
-        ConfigError: If the best trial's files are not kept.
+        ConfigError: If the files of the best trial, or of the ensemble, are not kept.
     """
     part, layout = cache.validation, cache.layout
     of = run.model_id or {}
     if "ensemble" in of:
-        outputs = outputs_of(load_model(run.directory / ENSEMBLE / of["ensemble"] / MODEL), part, layout)
+        folder = run.directory / ENSEMBLE / of["ensemble"]
     else:
-        number = of.get("trial")
-        folder = run.trial_directory(-1 if number is None else number)
-        found = read_outputs(folder)
-        fits = found is not None and found.shape == part.labels.T.shape
-        if not fits and not (folder / MODEL).exists():
-            raise ConfigError("directory", "a run whose best trial's files are kept", str(run.directory))
-        outputs = found if found is not None and fits else outputs_of(load_model(folder / MODEL), part, layout)
+        folder = run.trial_directory(of.get("trial", -1))
+    outputs = read_outputs(folder)
+    if outputs is None or outputs.shape != part.labels.T.shape:
+        if not (folder / MODEL).exists():
+            raise ConfigError("directory", "a run whose model's files are kept", str(run.directory))
+        outputs = outputs_of(load_model(folder / MODEL), part, layout)
     segments = None if column is None else np.asarray(part.arrays["ids"][:, column])
     by_target = {target.name: values for target, values in zip(layout.targets, outputs)}
     weights = None if part.weights is None else np.asarray(part.weights)
@@ -173,9 +176,20 @@ def check_calibration(method: Any, negatives_kept: Any = 1.0) -> None:
     """
     if method is not None:
         check_method(method)
-    number = isinstance(negatives_kept, (int, float)) and not isinstance(negatives_kept, bool)
+    number = isinstance(negatives_kept, (int, float, np.number)) and not isinstance(negatives_kept, bool)
     if not number or not 0.0 < negatives_kept <= 1.0:
         raise ConfigError("negatives_kept", "a share above 0 and at most 1", negatives_kept)
+
+
+def check_sampling(layout: Layout, negatives_kept: float) -> None:
+    """Checks that it is known whose negatives were sampled: the shift is exact for that target alone.
+
+    Raises:
+        ConfigError: If there are several targets.
+    """
+    if negatives_kept < 1.0 and len(layout.targets) > 1:
+        hint = "Rows that were sampled by one target are not so by the others: name rows as they are with `data=`."
+        raise ConfigError("negatives_kept", "1 for several targets", negatives_kept, hint)
 
 
 def check_task(layout: Layout) -> None:

@@ -173,12 +173,15 @@ class EnsembleMaker:
     ) -> None:
         members = [known[member][0] for member in chosen.members]
         shares = [float(chosen.weights[member]) for member in chosen.members]
-        metrics = self._metrics([known[member][1] for member in chosen.members], shares)
+        outputs = np.tensordot(np.array(shares), np.stack([known[member][1] for member in chosen.members]), 1)
+        outputs = outputs.astype(np.float32)
+        metrics = self._metrics(outputs)
         models = [load_model(self.run.model_directory(row) / MODEL) for row in members]
         model = join(models, shares)
         name = f"{len(self.run.events('ensemble')):04d}"
         with new_folder(self.run.directory / ENSEMBLE / name) as folder:
             model.save(folder / MODEL)
+            write_outputs(folder, outputs)  # for a calibration
         objective = self.run.events("search")[-1]["objective"]
         depths = [depth for row in members if (depth := depth_of(row["values"])) is not None]
         event = {
@@ -206,10 +209,9 @@ class EnsembleMaker:
                 shutil.rmtree(old, ignore_errors=True)
         self.say(in_words(event))
 
-    def _metrics(self, outputs: Sequence[np.ndarray], shares: Sequence[float]) -> dict[str, float]:
-        mean = np.tensordot(np.array(shares), np.stack(outputs), 1).astype(np.float32)
+    def _metrics(self, outputs: np.ndarray) -> dict[str, float]:
         loss_weights = (self.run.config or {}).get("options", {}).get("loss_weights")
-        by_target = {target.name: values for target, values in zip(self.layout.targets, mean)}
+        by_target = {target.name: values for target, values in zip(self.layout.targets, outputs)}
         return measure(by_target, self.part, self.layout, loss_weights)
 
 

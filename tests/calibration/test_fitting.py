@@ -96,6 +96,13 @@ def test_a_model_that_is_wrong_way_round_ends_nearly_flat_and_still_rises(method
     np.testing.assert_allclose(sigmoid(curve(rows.logits)), rows.labels.mean(), atol=0.1)
 
 
+@pytest.mark.parametrize("method", ["platt", "isotonic"])
+def test_a_slope_that_is_held_above_0_has_a_shift_of_its_own(method: str) -> None:
+    wrong = scored(2000, slope=-2.0, shift=0.0)
+    rows = Scored(wrong.logits - 3.0, wrong.labels)  # far from 0, where a slope moves the mean
+    assert sigmoid(fit(method, rows)(rows.logits)).mean() == pytest.approx(rows.labels.mean(), abs=1e-3)
+
+
 def test_one_logit_for_all_rows_is_moved_to_their_rate() -> None:
     rows = Scored(np.zeros(1000), np.r_[np.ones(100), np.zeros(900)])
     for method in ("platt", "isotonic"):

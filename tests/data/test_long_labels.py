@@ -12,6 +12,7 @@ import pytest
 
 from autorec.data import long_labels
 from autorec.data.cache import Cache
+from autorec.data.checks import check_targets
 from autorec.data.encode import encode
 from autorec.data.long_labels import LongSource, learn_thresholds
 from autorec.data.long_target import LongTarget
@@ -48,6 +49,16 @@ def test_validation_rows_move_no_threshold() -> None:
     wild = [value if not held else 10**9 for value, held in zip([*range(100, 120), *range(20)], mask)]
     plain = learn_thresholds(rows(), schema(), mask)
     assert learn_thresholds(rows(dwell=wild), schema(), mask) == plain
+
+
+def test_a_quantile_that_no_row_is_above_is_refused() -> None:
+    with pytest.raises(DataError, match="no training row is above the quantile 0.75.*smaller `quantile`"):
+        learn_thresholds(rows(dwell=[1] * 10 + [9] * 30), schema(quantile=0.75), None)
+
+
+def test_a_context_of_several_values_is_refused() -> None:
+    with pytest.raises(DataError, match="must hold one value a row, got lists of text"):
+        check_targets(rows(kind=[["film"]] * 40), schema(), "ctr")
 
 
 def test_what_is_above_is_long_and_what_is_missing_stays_so() -> None:

@@ -20,7 +20,16 @@ def test_a_column_a_list_and_a_dict_stand_for_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"quantile": 0.0}, {"quantile": 1}, {"quantile": True}, {"least": 0}, {"by": ["a", "a"]}, {"by": [3]}]
+    "bad",
+    [
+        {"quantile": 0.0},
+        {"quantile": 1},
+        {"quantile": True},
+        {"least": 0},
+        {"by": ["a", "a"]},
+        {"by": [3]},
+        {"by": 0.8},
+    ],
 )
 def test_arguments_out_of_range_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):

@@ -14,7 +14,7 @@ from autorec.errors import ConfigError
 from autorec.run import Run
 from autorec.searchers.outputs import write_outputs
 from autorec.steps import calibration
-from autorec.steps.calibration import Rows, check_calibration, make_calibration
+from autorec.steps.calibration import Rows, calibrate_run, check_calibration, check_sampling, make_calibration
 from tests.calibration.made import scored
 from tests.steps.trained import LAYOUT, PART, add, four_trials
 
@@ -105,7 +105,7 @@ def test_a_refitted_model_is_calibrated_by_what_its_trial_answered(run: Run) -> 
 
 
 def test_a_trial_whose_files_are_gone_is_refused(run: Run) -> None:
-    with pytest.raises(ConfigError, match="a run whose best trial's files are kept"):
+    with pytest.raises(ConfigError, match="a run whose model's files are kept"):
         calibration.validation_rows(run, CACHED)  # type: ignore[arg-type]
 
 
@@ -113,3 +113,21 @@ def test_a_trial_whose_files_are_gone_is_refused(run: Run) -> None:
 def test_a_share_that_is_none_is_refused(kept: Any) -> None:
     with pytest.raises(ConfigError, match="a share above 0 and at most 1"):
         check_calibration("auto", kept)
+
+
+@pytest.mark.parametrize("kept", [np.float32(0.5), np.int64(1)])
+def test_numbers_of_numpy_are_taken(kept: Any) -> None:
+    check_calibration("auto", kept)
+
+
+def test_sampled_negatives_are_those_of_one_target() -> None:
+    several = SimpleNamespace(targets=[*LAYOUT.targets, *LAYOUT.targets])
+    check_sampling(several, 1.0)  # type: ignore[arg-type]
+    check_sampling(LAYOUT, 0.1)
+    with pytest.raises(ConfigError, match="`negatives_kept` must be 1 for several targets, got 0.1"):
+        check_sampling(several, 0.1)  # type: ignore[arg-type]
+
+
+def test_labels_without_rows_are_refused(run: Run) -> None:
+    with pytest.raises(ConfigError, match="`y` must be left out without `data`"):
+        calibrate_run(run.directory, y=[0, 1], say=str)

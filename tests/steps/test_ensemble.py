@@ -50,6 +50,8 @@ def test_the_model_is_the_weighted_mean_of_its_members(run: Run) -> None:
     alone = [predict(load_model(run.trial_directory(each["trial"]) / MODEL), PART) for each in event["members"]]
     expected = sum(each["weight"] * one["click"] for each, one in zip(event["members"], alone))
     np.testing.assert_allclose(found, expected, atol=1e-6)
+    kept = read_outputs(run.directory / ENSEMBLE / run.ensemble["folder"])  # for a calibration
+    np.testing.assert_allclose(kept, [expected], atol=1e-6)
     assert len(alone) == 2
 
 
