@@ -25,8 +25,8 @@ GROWING, GROWN = "ensemble", "dnn"
 EFFORTS: dict[str, dict[str, Any]] = {
     # A good model soon: the default of `auto`, which is a strong model, and a few steps from it.
     "fast": {"max_trials": 5, "time_limit": 120.0},
-    # As good as the time allows: all of the space at low fidelity, the best few over several seeds, and an ensemble of
-    # those that are left if it is better than the best one. More files are kept than elsewhere, for it to choose from.
+    # As good as the time allows: all of the space at low fidelity, what an ensemble leans on over several seeds, and
+    # the ensemble if it is better than the best trial. More files are kept than elsewhere, for it to choose from.
     "best": {"space": "dag", "fidelity": "auto", "trees": True, "time_limit": 600.0, "ensemble": True, "keep": 15},
 }
 

@@ -321,7 +321,7 @@ class Experiment:
         self.run.keep_seeds = self.config.ensemble
         self.growth = self._growth()
         schedule = get_schedule(self.config.fidelity, self.trainer.full, self.config.time_limit)
-        lean = Leaning(self._maker()) if self._ends_in_ensemble and self.growth is None else None
+        lean = self._leaning()
         if schedule is not None:
             self._say(in_words(schedule.settled(self.trainer.full), lean is not None))
         return search(
@@ -338,6 +338,12 @@ class Experiment:
             executor=self.executor,
             lean=lean,
         )
+
+    def _leaning(self) -> Leaning | None:
+        """Returns what chooses the trainings behind the search part where an ensemble is made of all."""
+        if not self._ends_in_ensemble or self.growth is not None:
+            return None
+        return Leaning(self._maker(), timed=self.config.max_trials is None and self.config.time_limit is not None)
 
     def _trials_end(self) -> float | None:
         """Returns the time at which trials have to end."""

@@ -129,7 +129,8 @@ class Recommender(Learned):
                 `time_limit` either.
             time_limit: Seconds, or a text such as `"10m"`, for everything that this call does.
             fidelity: How cheap the trials of the search are, before the best few are trained in full: None or
-                `"full"` (all in full), `"auto"`, or a `Schedule` of `autorec.searchers.fidelity`, also as a dict.
+                `"full"` (all in full), `"auto"`, or a `Schedule` of `autorec.searchers.fidelity`, also as a dict. Where
+                the search ends in an ensemble, what it leans on is trained over several seeds, else the best few.
             max_model_size: Largest size of the exported weights, in bytes or as `"10MB"`; a larger model fails before
                 it is trained.
             max_latency: Longest time for one row in milliseconds, measured; a slower model fails.
@@ -153,7 +154,8 @@ class Recommender(Learned):
             calibrate: Calibrate the model in the end, on the validation rows: `"isotonic"`, `"platt"`,
                 `"temperature"`, or True or `"auto"` for whichever is best on rows it was not fitted to, if any helps;
                 by default it is not. `Recommender.calibrate` does so afterwards, with more choices.
-            keep: Number of best trials whose model files are kept (1 or more; default 5).
+            keep: Number of best trials whose model files are kept (1 or more; default 5); until there is an ensemble,
+                also those of what it may lean on.
             baselines: Whether to train the simple baselines of the leaderboard.
             options: See the constructor; a value here wins.
             directory: See the constructor; a value here wins.

@@ -276,9 +276,17 @@ class Run:
         return self._with_baselines(board, sign) + rest
 
     def _finals(self, trials: Iterable[Mapping[str, Any]]) -> set[int]:
-        """Returns the numbers of the trials that are or were in the finals."""
-        named = [number for event in self.events("finals")[-1:] for number in event["numbers"]]
-        return {*named, *(row["parent"] for row in trials if row["parent"] is not None and not row["fidelity"])}
+        """Returns the numbers of the trials that are or were in the finals.
+
+        Those were trained again in full; what is trained again because an ensemble leans on it need not be good alone,
+        and no event names it.
+        """
+        events = self.events("finals")
+        named = {number for event in events for number in event["numbers"]}
+        full = [row for row in trials if not row["fidelity"]]
+        own = {row["number"] for row in full if row["parent"] is None}
+        again = {row["parent"] for row in full if row["parent"] is not None}
+        return {*(events[-1]["numbers"] if events else ()), *(again & named), *(again - own)}
 
     def _with_baselines(self, board: list[dict[str, Any]], sign: float) -> list[dict[str, Any]]:
         """Puts each baseline before the first ranked row of full fidelity that it is better than."""

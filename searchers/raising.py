@@ -10,6 +10,7 @@ from typing import Any
 
 from autorec.run import Run, origin
 from autorec.searchers.fidelity import Fidelity, Schedule
+from autorec.searchers.warm_start import VIEWS
 
 FULL = Fidelity()
 _REDUCED_SHARE, _FULL_SHARE = 0.6, 1 / 3  # of a time limit, the most that is kept for the end of a search
@@ -123,18 +124,27 @@ class Raising:
 
     def _leaned_on(self, lean: Callable[[], int | None]) -> Iterator[Again]:
         """Yields trainings with a seed that their values were not trained with in full."""
-        begun = [origin(event) for event in self.run.events("started") if not event["fidelity"]]
-        more = len(begun) - len(set(begun))
-        while (self.fill and self.deadline is not None) or more < self.schedule.finalists * (self.schedule.seeds - 1):
+        while self._filling or self._wanted() > 0:
             number = lean() if self._time_for(FULL) else None
             if number is None or not self._time_for(FULL):
                 return
             if not self.open:
                 self._begin()
                 self.say("training again, with other seeds, what the ensemble leans on")
-            begun = [origin(event) for event in self.run.events("started") if not event["fidelity"]]
-            yield number, FULL, begun.count(number), self.deadline
-            more += 1
+            yield number, FULL, self._begun().count(number), self.deadline
+
+    @property
+    def _filling(self) -> bool:
+        return self.fill and self.deadline is not None
+
+    def _begun(self) -> list[int]:
+        """Returns whose values were begun to be trained in full, once for each training."""
+        return [origin(event) for event in self.run.events("started") if not event["fidelity"]]
+
+    def _wanted(self) -> int:
+        """Returns how many more trainings an ensemble is to get of what it leans on."""
+        begun = self._begun()
+        return max(self.schedule.finalists * (self.schedule.seeds - 1) - (len(begun) - len(set(begun))), 0)
 
     def _first_seeds(self, order: list[int]) -> list[int]:
         """Trains finalists at full fidelity, and for those that fail the next ones; returns those that did not."""
@@ -183,8 +193,17 @@ class Raising:
             first = self._ranked(FULL, sorted(numbers))[: _SPARES * self.schedule.finalists]
             numbers = {*first, *(number for event in self.run.events("finals") for number in event["numbers"])}
         if self.lean is not None:
-            numbers |= {origin(row) for row in rows[:_FIRST]}
+            numbers |= {origin(row) for row in (*rows[:_FIRST], *self._views(rows))}
+            numbers |= {row["parent"] for row in rows if row["parent"] is not None}
         return [row["number"] for row in rows if origin(row) in numbers]
+
+    def _views(self, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yields of trainings that leave the same columns unread the best one: they need not be among the first."""
+        sign = 1.0 if self.direction == "max" else -1.0
+        for view in VIEWS:
+            same = [row for row in rows if _reads(row["values"], view)]
+            if same:
+                yield max(same, key=lambda row: sign * row["score"])
 
     def _own(self) -> list[int]:
         """Returns the numbers of the searcher's own trials."""
@@ -224,7 +243,8 @@ class Raising:
         single = self.seconds(FULL)
         if single is None:
             return self.total * _UNKNOWN_SHARE if self.schedule.reduced else 0.0
-        repetitions = range(int(not self.schedule.reduced), self.schedule.seeds)
+        seeds = self.schedule.seeds if self.lean is None else 1
+        repetitions = range(int(not self.schedule.reduced), seeds)
         newcomer, needed, order = len(repetitions) * single, 0.0, self._ranked(self.schedule.low, self._own())
         for step, count in zip(self.schedule.steps, self.schedule.survivors):
             seconds = self.seconds(step) or 0.0
@@ -234,8 +254,10 @@ class Raising:
         finalists = order[: self.schedule.finalists]
         for repetition in repetitions:
             needed += self._rounds(self.schedule.finalists - self._done(finalists, FULL, repetition)) * single
+        if self.lean is not None:
+            needed += self._rounds(self._wanted()) * single
         most = self.total * (_REDUCED_SHARE if self.schedule.reduced else _FULL_SHARE)
-        if self.lean is not None and self.fill:
+        if self.lean is not None and self._filling:
             most = needed = max(most, _LEANING_SHARE * self.total)
         return min(_MARGIN * max(needed, newcomer), most) if most >= self._floor() else 0.0
 
@@ -282,6 +304,12 @@ class Raising:
         known = any(not row["cut"] for row in rows)
         usual = self.seconds(FULL) if known else max((row["seconds"] for row in rows), default=None)
         return _LEAST * (usual or 0.0)
+
+
+def _reads(values: Mapping[str, Any], view: Mapping[str, Any]) -> bool:
+    """Returns whether values leave unread what a view does, as far as the space has it."""
+    known = [name for name in view if name in values]
+    return bool(known) and all(values[name] == view[name] for name in known)
 
 
 def _usual(rows: list[dict[str, Any]]) -> float:

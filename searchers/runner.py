@@ -70,7 +70,7 @@ def search(
             what a model costs that is over a budget.
         deadline: `time.monotonic()` at which to end; no trial starts that has less than half of the usual time.
         seed: Seed of the trials.
-        keep: Number of best trials whose files are kept.
+        keep: Number of best trials whose files are kept; with `lean` also those that it may choose.
         emit: Receives the events `trial_started` and `trial_finished`, and a `message` of each part of a schedule.
         schedule: Fidelities of the trials, and what follows them; None trains all at full fidelity, once.
         lean: Chooses whose values are repeated over seeds in place of the finalists, see `Raising`.

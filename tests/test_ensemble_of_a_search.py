@@ -168,6 +168,27 @@ def test_ratings_are_means_within_their_bounds(tmp_path: Path) -> None:
     np.testing.assert_allclose(rec.predict(rows), sum(s * each for s, each in zip(shares, alone)), atol=1e-5)
 
 
+@pytest.mark.long
+def test_the_trees_alone_predict_export_and_serve(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    rec, rows = CTRRecommender(DNN(dim=4), directory=tmp_path / "run"), clicks(60, 2)
+    settings = {**QUICK, "baselines": True, "trees": True}
+    rec.search(clicks(900), target="click", searcher="random", max_trials=1, **settings)
+    chances = rec.ensemble(trials=["forest"], progress=False).predict(rows)
+    assert list(rec.model().input) == ["margins"]
+    assert rec.ensemble_["score"] == rec.leaderboard().filter(trial="forest")["score"][0]  # type: ignore[index]
+    folder = rec.export(tmp_path / "model")
+    np.testing.assert_array_equal(autorec.load(folder).predict(rows), chances)
+    served = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
+    found = served(**fitted.signature_tensors(rows, rec.schema_))["click"]
+    np.testing.assert_allclose(found, chances, atol=1e-6)
+    told: Any = rec.ensemble(trials=["forest", 0], pruning=None, progress=False).ensemble_
+    assert {each["trial"] for each in told["members"]} == {"forest", 0}
+    both = rec.predict(rows)
+    np.testing.assert_array_equal(autorec.load(rec.export(tmp_path / "model")).predict(rows), both)
+
+
 # What cannot be
 
 

@@ -22,7 +22,7 @@ from autorec.run import Run
 from autorec.searchers.budgets import Budgets, OverBudget, model_size
 from autorec.searchers.diversity import diversity
 from autorec.searchers.ensemble import depth_of
-from autorec.searchers.ensemble_selection import best_single, check_selection, cross_fitted, few, select
+from autorec.searchers.ensemble_selection import Choose, best_single, check_selection, cross_fitted, few, select
 from autorec.searchers.outputs import outputs_of, read_outputs, write_outputs
 from autorec.searchers.panel import Panel
 from autorec.searchers.pruning import ALPHA, Pruned
@@ -118,12 +118,13 @@ class EnsembleMaker:
         while len(chosen.members) > 1 and not self._affordable([known[member][0] for member in chosen.members]):
             size = len(chosen.members) - 1
             chosen, by = choose(panel, by)
-        if if_better and not self._is_better(panel, chosen, lambda some: choose(some, by)[0]):
+        alone = _best_trial([row for row, _ in known])
+        if if_better and not self._is_better(panel, chosen, lambda some: choose(some, by)[0], alone):
             return False
         if self._in_time(cost, panel.size) < len(chosen.members):
             self.say("no ensemble: the choice of its members took all the time")
             return False
-        self._write(known, panel, chosen, by if rule is None else rule, begin)
+        self._write(known, panel, chosen, by if rule is None else rule, alone(panel).loss, begin)
         return True
 
     def _seconds_a_member(self, known: Sequence[tuple[Row, Any]]) -> float:
@@ -155,13 +156,13 @@ class EnsembleMaker:
             return False
         return True
 
-    def _is_better(self, panel: Panel, chosen: Pruned, choose: Callable[[Panel], Pruned]) -> bool:
+    def _is_better(self, panel: Panel, chosen: Pruned, choose: Choose, best: Choose) -> bool:
         """Returns whether an ensemble validates better than the best trial, both chosen without the rows that judge."""
         if few(panel):
             self.say("no ensemble: the validation rows are too few to tell whether it is better")
             return False
         seed = self.seed + 1  # other folds than those by which the rule was chosen
-        alone = cross_fitted(panel, best_single, seed=seed)
+        alone = cross_fitted(panel, best, seed=seed)
         together = cross_fitted(panel, choose, seed=seed)
         if len(chosen.members) > 1 and together < alone:
             return True
@@ -169,7 +170,13 @@ class EnsembleMaker:
         return False
 
     def _write(
-        self, known: Sequence[tuple[Row, np.ndarray]], panel: Panel, chosen: Pruned, rule: str | None, begin: float
+        self,
+        known: Sequence[tuple[Row, np.ndarray]],
+        panel: Panel,
+        chosen: Pruned,
+        rule: str | None,
+        alone: float,
+        begin: float,
     ) -> None:
         members = [known[member][0] for member in chosen.members]
         shares = [float(chosen.weights[member]) for member in chosen.members]
@@ -198,7 +205,7 @@ class EnsembleMaker:
             "diversity": diversity(panel, chosen.members),
             "mean_depth": float(np.mean(depths)) if depths else None,
             "loss": chosen.loss,
-            "best_single_loss": best_single(panel).loss,
+            "best_single_loss": alone,
             "parameters": model.count_params(),
             "model_size": model_size(model),
             "seconds": round(time.monotonic() - begin, 3),
@@ -254,6 +261,12 @@ def in_words(event: Mapping[str, Any]) -> str:
     text = f"{event['name']} of {len(event['candidates'])} trials ({event['pruning'] or 'unpruned'}): {members}"
     text += f"; validation loss {event['loss']:.5f}, best trial alone {event['best_single_loss']:.5f}"
     return f"{text}; members disagree on {event['diversity']['disagreement']:.1%} of the rows"
+
+
+def _best_trial(rows: Sequence[Row]) -> Choose:
+    """Returns what chooses the best trial, which is the model without an ensemble; the forest never is."""
+    trials = [place for place, row in enumerate(rows) if row["number"] is not None] or list(range(len(rows)))
+    return lambda panel: best_single(panel.of(trials)).among(panel.size, trials)
 
 
 def _told(row: Row, share: float) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +38,8 @@ def forest_model(layout: Layout) -> keras.Model:
 def keep_forest(run: Run, cache: Cache, *, objective: str, emit: Callable[[dict[str, Any]], None]) -> None:
     """Writes the forest's model into the run, and down as a baseline, once and where there are trees.
 
+    What goes wrong is written down too, and the search goes on.
+
     Args:
         run: Open for writing.
         cache: Rows to validate on.
@@ -45,22 +49,27 @@ def keep_forest(run: Run, cache: Cache, *, objective: str, emit: Callable[[dict[
     if not cache.layout.margins or any(row["name"] == FOREST for row in run.baselines()):
         return
     begin = time.monotonic()
+    event: dict[str, Any] = {"event": "baseline", "kind": "baseline", "name": FOREST, "status": "failed", "score": None}
+    try:
+        event |= _kept(run, cache, objective)
+    except Exception as error:
+        event |= {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+    event["seconds"] = round(time.monotonic() - begin, 3)
+    run.append(event)
+    emit(event)
+
+
+def _kept(run: Run, cache: Cache, objective: str) -> dict[str, Any]:
+    """Writes the model and its outputs; returns what the event tells of it."""
     model = forest_model(cache.layout)
     outputs = outputs_of(model, cache.validation, cache.layout)
     with new_folder(run.directory / FOREST) as folder:
         model.save(folder / MODEL)
         write_outputs(folder, outputs)
     found = dict(zip([target.name for target in cache.layout.targets], outputs))
-    metrics = measure(found, cache.validation, cache.layout)
-    event = {
-        "event": "baseline",
-        "kind": "baseline",
-        "name": FOREST,
-        "status": "completed",
-        "metrics": metrics,
-        "score": metrics.get(objective),
-        "parameters": model.count_params(),
-        "seconds": round(time.monotonic() - begin, 3),
-    }
-    run.append(event)
-    emit(event)
+    loss_weights = (run.config or {}).get("options", {}).get("loss_weights")
+    metrics = measure(found, cache.validation, cache.layout, loss_weights)
+    score = metrics.get(objective, math.nan)
+    if math.isnan(score):
+        return {"metrics": metrics, "error": f"the objective {objective!r} is not measured for it"}
+    return {"status": "completed", "metrics": metrics, "score": score, "parameters": model.count_params()}

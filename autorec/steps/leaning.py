@@ -21,17 +21,27 @@ class Leaning:
     """Chooses whose values are trained again, with another seed, for an ensemble to be made of all trainings.
 
     Of the ensemble that forward selection makes of the trainings so far, each trial has the sum of the weights of the
-    trainings of its values. The next one is that with the most weight for a training and a second: the mean over
-    several seeds is worth most where the ensemble leans on few, and where it is cheap.
+    trainings of its values. The next one is that with the most weight for a training: the mean over several seeds is
+    worth most where the ensemble leans on few. Where the clock ends the search it is the most for a training and a
+    second of it.
 
     Args:
         maker: Knows the run and what its trials answer.
+        timed: Whether seconds count. Without them the choice is the same on every machine.
     """
 
     maker: EnsembleMaker
+    timed: bool = False
 
     def __call__(self) -> int | None:
-        """Returns the number of the trial, or None where no trial has any weight."""
+        """Returns the number of the trial, or None where no trial has any weight or none can be told."""
+        try:
+            return self._next()
+        except Exception as error:  # such as a model of a user's own that cannot be loaded; the trials stay
+            self.maker.say(f"nothing is trained again for the ensemble: {type(error).__name__}: {error}")
+            return None
+
+    def _next(self) -> int | None:
         known = self.maker.answers(good_trials(self.maker.run))
         if not known:
             return None
@@ -43,7 +53,8 @@ class Leaning:
         for (row, _), weight in zip(known, np.asarray(weights)):
             if row["number"] is not None:
                 number = origin(row)
-                worth = float(weight) / max(begun[number], 1) / max(row.get("seconds") or 0.0, _LEAST)
+                seconds = max(row.get("seconds") or 0.0, _LEAST) if self.timed else 1.0
+                worth = float(weight) / max(begun[number], 1) / seconds
                 shares[number] = shares.get(number, 0.0) + worth
         best = max(shares, key=lambda number: shares[number], default=None)
         return best if best is not None and shares[best] > 0.0 else None

@@ -19,6 +19,7 @@ from autorec.searchers.fidelity import Fidelity, Schedule
 from autorec.searchers.oracles import get_oracle
 from autorec.searchers.runner import Job, search
 from autorec.searchers.testing import OBJECTIVE, planted_space, planted_trial, without_times
+from autorec.searchers.warm_start import propose_first
 from tests.searchers.clock import Clock
 
 FULL = Fidelity(rows=1000, epochs=10)
@@ -271,6 +272,63 @@ def test_the_first_trials_keep_their_files_for_an_ensemble(tmp_path: Path) -> No
         assert {"0000", "0001", "0002"} <= {path.name for path in (tmp_path / "trials").iterdir()}
 
 
+def test_a_warm_start_before_the_views_does_not_cost_them_their_files(tmp_path: Path) -> None:
+    def space(hp: Any) -> float:
+        return float(planted_space(hp)) + hp.Boolean("features/margins", default=True)
+
+    oracle = get_oracle("random", objective=OBJECTIVE, seed=0, epochs=9)
+    propose_first(oracle, [{"x": value / 10} for value in range(4)], views=[{"features/margins": False}])
+    with Run(tmp_path) as run:
+
+        def evaluate(job: Job) -> dict[str, Any]:
+            run.trial_directory(job.number).mkdir(parents=True)
+            return {"metrics": {"score": space(job.hp)}}
+
+        settings: dict[str, Any] = {"schedule": Schedule(finalists=1, seeds=1), "lean": lambda: None, "keep": 1}
+        search(run, oracle=oracle, space_build=space, evaluate=evaluate, max_trials=8, **settings)
+        unread = [row for row in run.trials() if not row["values"]["features/margins"]]
+        best = max(unread, key=lambda row: row["score"])
+        assert run.trial_directory(best["number"]).exists()
+
+
+def test_what_is_repeated_for_an_ensemble_is_not_the_winner_for_that(tmp_path: Path) -> None:
+    with Run(tmp_path) as run:
+
+        def evaluate(job: Job) -> dict[str, Any]:
+            run.trial_directory(job.number).mkdir(parents=True)
+            return {"metrics": {"score": float(min(job.number, 5))}}
+
+        run_search(run, evaluate=evaluate, keep=1, schedule=Schedule(finalists=2, seeds=2), lean=lambda: 4)
+        assert run.best is not None
+        assert (origin(run.best), [row["parent"] for row in run.trials()[6:]]) == (5, [4, 4])
+        run.keep_seeds = True
+        assert all(run.trial_directory(number).exists() for number in (4, 5, 6, 7))
+
+
+@pytest.mark.parametrize("schedule", [Schedule(LOW, (STEP,), (2,), 2, 2), Schedule(finalists=2, seeds=2)])
+def test_a_search_for_an_ensemble_cut_behind_any_line_goes_on_as_if_it_was_not(
+    tmp_path: Path, schedule: Schedule
+) -> None:
+    def least_repeated(run: Run) -> Callable[[], int]:
+        def lean() -> int:
+            begun = [origin(event) for event in run.events("started") if not event["fidelity"]]
+            return min(sorted(set(begun)), key=begun.count)
+
+        return lean
+
+    with Run(tmp_path / "whole") as run:
+        run_search(run, "greedy", max_trials=3, schedule=schedule, lean=least_repeated(run))
+        whole = [without_times(event) for event in run.events()]
+    lines = (tmp_path / "whole" / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    for count in range(len(lines) + 1):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        (folder / "journal.jsonl").write_bytes(b"".join(lines[:count]))
+        with Run(folder) as run:
+            run_search(run, "greedy", max_trials=3, schedule=schedule, lean=least_repeated(run))
+            assert [without_times(event) for event in run.events()] == whole
+
+
 # Within a time limit
 
 
@@ -302,7 +360,12 @@ def limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Limited:
     """Runs a search with a time limit on a clock; returns its trials and the seconds that it took."""
 
     def run(
-        limit: float, folder: str = "run", schedule: Schedule = SCHEDULE, lean: Any = None, **more: Any
+        limit: float,
+        folder: str = "run",
+        schedule: Schedule = SCHEDULE,
+        lean: Any = None,
+        max_trials: int | None = None,
+        **more: Any,
     ) -> tuple[Any, Run, float]:
         clock = Clock()
         for module in (shares, executor, raising):
@@ -310,7 +373,7 @@ def limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Limited:
         monkeypatch.setattr(outcome, "alarm", lambda at: nullcontext())  # which has the true time
         evaluate = TimedTrial(clock, **more)
         with Run(tmp_path / folder) as opened:
-            settings = {"max_trials": None, "deadline": limit, "schedule": schedule, "lean": lean}
+            settings = {"max_trials": max_trials, "deadline": limit, "schedule": schedule, "lean": lean}
             run_search(opened, evaluate=evaluate, **settings)
         return evaluate, opened, clock.now
 
@@ -332,6 +395,13 @@ def test_what_an_ensemble_leans_on_fills_its_share_of_the_time(limited: Limited)
     assert 190.0 <= took <= 200.0
     assert 0.4 * took <= repeated <= 0.55 * took
     assert all(row["parent"] in (None, 1) for row in rows)
+
+
+def test_time_that_no_repetition_for_an_ensemble_needs_is_the_searchs(limited: Limited) -> None:
+    _, run, took = limited(200.0, schedule=Schedule(finalists=1, seeds=2), lean=lambda: 1, max_trials=100)
+    rows = run.trials()
+    assert sum(row["parent"] is not None for row in rows) == 1
+    assert took > 185.0
 
 
 def test_a_search_that_begins_late_trains_something_all_the_same(

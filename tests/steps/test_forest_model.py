@@ -14,8 +14,10 @@ from autorec.data.cache import Part
 from autorec.data.layout import StatisticColumn
 from autorec.loading import MODEL, load_model
 from autorec.run import FOREST, Run
+from autorec.searchers.outputs import write_outputs
 from autorec.steps.forest_model import forest_model, keep_forest
 from autorec.steps.members import good_trials, named_trials
+from autorec.training.validation import measure
 from tests.steps.trained import LAYOUT, PART, add, maker
 from tests.training import small
 
@@ -59,6 +61,37 @@ def test_it_is_a_baseline_with_a_file_and_made_once(run: Run) -> None:
     assert row["score"] == row["metrics"]["val_auc"] > 0.8
     assert isinstance(load_model(run.directory / FOREST / MODEL), keras.Model)
     assert run.leaderboard()[0]["name"] == FOREST
+
+
+def test_where_it_cannot_be_made_the_row_says_why_and_the_search_goes_on(tmp_path: Path) -> None:
+    with Run(tmp_path / "run") as run:
+        for objective in ("val_gauc", "val_auc"):  # these rows have no groups
+            keep_forest(run, Rows(), objective=objective, emit=lambda event: None)  # type: ignore[arg-type]
+        [row] = run.baselines()
+        assert (row["status"], row["error"]) == ("failed", "the objective 'val_gauc' is not measured for it")
+        assert good_trials(run) == []
+        assert run.leaderboard()[0]["name"] == FOREST
+
+
+def test_its_loss_has_the_weights_of_the_targets(tmp_path: Path) -> None:
+    losses = []
+    for weight in (1.0, 3.0):
+        with Run(tmp_path / str(weight)) as run:
+            run.write_config({"options": {"loss_weights": {"click": weight}}})
+            keep_forest(run, Rows(), objective="val_loss", emit=lambda event: None)  # type: ignore[arg-type]
+            losses.append(run.baselines()[0]["score"])
+    assert losses[1] == pytest.approx(3 * losses[0])
+
+
+def test_an_ensemble_has_to_be_better_than_the_best_trial_not_than_the_forest(run: Run) -> None:
+    made = maker(run)
+    made.part, made.layout = Rows(0.01).validation, Rows(0.01).layout
+    rows = good_trials(run)
+    write_outputs(run.directory / FOREST, 100 * made.part.arrays["margins"].T)  # certain and right: nothing adds to it
+    assert made.make(rows, None, if_better=True)
+    event = run.events("ensemble")[0]
+    alone = [measure({"click": out[0]}, made.part, made.layout)["val_loss"] for _, out in made.answers(rows)[1:]]
+    assert event["best_single_loss"] == pytest.approx(min(alone), rel=1e-4)
 
 
 def test_without_trees_there_is_none(tmp_path: Path) -> None:

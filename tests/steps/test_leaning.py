@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autorec.loading import MODEL
 from autorec.run import Run
 from autorec.searchers.outputs import OUTPUTS, write_outputs
 from autorec.steps.leaning import Leaning
@@ -49,7 +50,25 @@ def test_one_that_was_trained_again_gives_way_to_another(run: Run) -> None:
 def test_of_equal_ones_it_is_the_cheaper(run: Run) -> None:
     run.append({"event": "finished", "number": 0, "status": "completed", "score": 0.7, "seconds": 9.0})
     run.append({"event": "finished", "number": 1, "status": "completed", "score": 0.7, "seconds": 1.0})
-    assert Leaning(maker(run))() == 1
+    assert Leaning(maker(run), timed=True)() == 1
+
+
+def test_without_a_time_limit_the_clock_chooses_nothing(run: Run) -> None:
+    first = Leaning(maker(run))()
+    for number, seconds in ((0, 9.0), (1, 1.0)):
+        for value in (seconds, 10.0 - seconds):
+            told = {"number": number, "status": "completed", "score": 0.7, "seconds": value}
+            run.append({"event": "finished", **told})
+            assert Leaning(maker(run))() == first
+
+
+def test_what_cannot_be_told_ends_no_search(run: Run) -> None:
+    said: list[str] = []
+    made = maker(run, said)
+    (run.trial_directory(0) / OUTPUTS).unlink()
+    (run.trial_directory(0) / MODEL).write_bytes(b"of a layer that nobody knows")
+    assert Leaning(made)() is None
+    assert said[0].startswith("nothing is trained again for the ensemble: ")
 
 
 def test_a_training_that_has_only_begun_counts_too(run: Run) -> None:
