@@ -125,7 +125,7 @@ def objectives(value: Any, default: str) -> list[kt.Objective]:
     return chosen
 
 
-def statistics(value: Any, *, trees: bool, split: str) -> Any:
+def statistics(value: Any, *, trees: bool, later: bool) -> Any:
     """Returns how statistics are made.
 
     Trees split where an ordered statistic of few rows is off, which it is on training rows alone; of k folds all rows
@@ -133,7 +133,7 @@ def statistics(value: Any, *, trees: bool, split: str) -> Any:
     """
     if value != "auto":
         return value
-    return "kfold" if trees and split != "time" else "ordered"
+    return "kfold" if trees and not later else "ordered"
 
 
 def target(value: Any) -> str | list[str] | None:

@@ -196,6 +196,8 @@ class Experiment:
     def _config(self, arguments: Mapping[str, Any]) -> SearchConfig:
         names = ("target", "roles", "objective", "warm_start", "statistics", "long")  # the schema has the last
         objectives = [objective.name for objective in self.objectives]
+        # Whether validation rows come behind the training rows; given ones do where rows have a time, as a rule.
+        later = arguments["split"] == "time" or (self.validation is not None and self.schema.time is not None)
         return SearchConfig(
             task=self.task,
             data=_place(self.source),
@@ -206,7 +208,7 @@ class Experiment:
             space=to_config(self.model_space),
             searcher=self.searcher if isinstance(self.searcher, str) else type(self.searcher).__name__,
             options=self.options.to_dict(),
-            statistics=checked.statistics(arguments["statistics"], trees=arguments["trees"], split=arguments["split"]),
+            statistics=checked.statistics(arguments["statistics"], trees=arguments["trees"], later=later),
             objective=None if arguments["objective"] is None else objectives if objectives[1:] else objectives[0],
             warm_start=get_warm_start(arguments["warm_start"], self.directory) if self.workers.chief else None,
             **{name: value for name, value in arguments.items() if name not in names},

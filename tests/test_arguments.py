@@ -15,19 +15,19 @@ SCHEDULE = Schedule(Fidelity(rows=100), finalists=2, seeds=1)
 
 
 @pytest.mark.parametrize(
-    ("given", "trees", "split", "kept"),
+    ("given", "trees", "later", "kept"),
     [
-        ("auto", True, "random", "kfold"),
-        ("auto", True, "time", "ordered"),
-        ("auto", False, "user", "ordered"),
-        ("ordered", True, "random", "ordered"),
-        (None, True, "random", None),
+        ("auto", True, False, "kfold"),
+        ("auto", True, True, "ordered"),
+        ("auto", False, False, "ordered"),
+        ("ordered", True, False, "ordered"),
+        (None, True, False, None),
     ],
 )
-def test_statistics_beside_trees_are_of_folds_unless_the_split_is_by_time(
-    given: str | None, trees: bool, split: str, kept: str | None
+def test_statistics_beside_trees_are_of_folds_unless_validation_rows_are_later(
+    given: str | None, trees: bool, later: bool, kept: str | None
 ) -> None:
-    assert checked.statistics(given, trees=trees, split=split) == kept
+    assert checked.statistics(given, trees=trees, later=later) == kept
 
 
 @pytest.mark.parametrize(
