@@ -152,7 +152,7 @@ def test_an_isotonic_layer_is_for_clicks_alone(layouts: dict[str, Layout]) -> No
 
 def test_types_may_be_given(layout: Layout) -> None:
     hp = kt.HyperParameters()
-    build(Auto(types=["fm", "dot"], interactions=2, linear=False, top=False), hp, layout)
+    build(Auto(types=["fm", "dot"], interactions=2, linear=False, top=False, isotonic=False), hp, layout)
     assert hp.values["interaction_0/type"] == hp.values["interaction_1/type"] == "fm"
     assert not [name for name in hp.values if name.startswith("auto/")]
 

@@ -270,3 +270,11 @@ def test_its_configuration_gives_the_same_space() -> None:
 def test_what_is_not_allowed_is_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         InteractionDAG(**arguments)
+
+
+def test_histories_are_for_layouts_with_a_sequence_of_a_column_s_ids(layouts: dict[str, Layout]) -> None:
+    space = InteractionDAG(blocks=2, types=["history", "gated"], units=[8])
+    kinds = {type(layer).__name__ for layer in space.build_for(layouts["all"]).layers}
+    assert "HistoryTransformer" in kinds
+    with pytest.raises(ConfigError, match="`types` must be without 'history' where no sequence shares its ids"):
+        space.build_for(layouts["ids"])

@@ -272,9 +272,10 @@ def test_lirank_reads_the_sequence_that_shares_the_items_ids(layout: Layout, bat
     assert np.abs(predictions(model, batch)["click"] - before).max() > 1e-4
 
 
-def test_lirank_without_a_sequence_has_no_transformer(layouts: dict[str, Layout]) -> None:
+def test_lirank_without_a_sequence_or_told_so_has_no_transformer(layouts: dict[str, Layout]) -> None:
     for name in ("ids", "lists", "numbers"):
         assert not layers_of(LiRank().build_for(layouts[name]), HistoryTransformer)
+    assert not layers_of(LiRank(history=False).build_for(layouts["all"]), HistoryTransformer)
 
 
 def test_lirank_is_calibrated_for_clicks_alone(layouts: dict[str, Layout]) -> None:
