@@ -18,6 +18,7 @@ _LEANING_SHARE = 0.45  # the same where all trainings of the end are for an ense
 _UNKNOWN_SHARE = 0.5  # the same before any trial shows how long one takes
 _MARGIN = 1.1  # estimates are off by so much
 _FIRST = 3  # trials that read other columns than each other, which an ensemble may want though they are not the best
+_SPARE = 2.0  # seconds to spare, behind which a repetition is not begun: one that is cut in its trace is lost time
 _SPARES = 2  # so many times the finalists are tried, should some fail at full fidelity
 _LEAST = 0.2  # of the time that it usually takes: a first training at full fidelity with less is not begun
 
@@ -125,8 +126,8 @@ class Raising:
     def _leaned_on(self, lean: Callable[[], int | None]) -> Iterator[Again]:
         """Yields trainings with a seed that their values were not trained with in full."""
         while self._filling or self._wanted() > 0:
-            number = lean() if self._time_for(FULL) else None
-            if number is None or not self._time_for(FULL):
+            number = lean() if self._time_for(FULL, kept=_SPARE) else None
+            if number is None or not self._time_for(FULL, kept=_SPARE):
                 return
             if not self.open:
                 self._begin()
@@ -255,7 +256,7 @@ class Raising:
         for repetition in repetitions:
             needed += self._rounds(self.schedule.finalists - self._done(finalists, FULL, repetition)) * single
         if self.lean is not None:
-            needed += self._rounds(self._wanted()) * single
+            needed += self._rounds(self._wanted()) * single + (_SPARE if self._wanted() else 0.0)
         most = self.total * (_REDUCED_SHARE if self.schedule.reduced else _FULL_SHARE)
         if self.lean is not None and self._filling:
             most = needed = max(most, _LEANING_SHARE * self.total)
