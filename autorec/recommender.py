@@ -145,8 +145,8 @@ class Recommender(Learned):
             split: How validation rows are chosen: `"random"`, `"time"` (the last ones) or `"user"` (whole users).
             validation_fraction: Share of rows to validate on, in (0, 1).
             statistics: Target and count statistics: `"ordered"`, `"kfold"` or None; `"auto"` is `"kfold"` where trees
-                are grown and validation rows are not later ones (`split="time"`, or given ones of rows with a time), else
-                `"ordered"`.
+                are grown and validation rows are not later ones (`split="time"`, or given ones of rows with a time),
+                else `"ordered"`.
             trees: Whether small gradient-boosted trees are grown, whose predictions and leaves models may read; by
                 default they are not.
             refit: Train the winner once more on all rows, for as many epochs as its best one; by default it is not.
