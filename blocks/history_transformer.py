@@ -15,18 +15,21 @@ from autorec.errors import ConfigError
 
 # A score that attention never picks; finite in every precision, since a row of an empty history has no other.
 _NEVER = -3e4
+# What norms add to the variance: vectors shorter than this stay about as they are.
+SOFT = 1.0
 
 
 @keras.saving.register_keras_serializable(package="autorec")
 class HistoryTransformer(Block):
     """A transformer over past items, each joined to the candidate item; its maximum over time and its last positions.
 
-    `z_l = W_in [v_l, c] + r_{age(l)}`, `X = Encoder(Z)`, `y = [max_l X_l, X_newest, X_newest-1, ...]`
+    `z_l = W_in [v_l, c, v_l * P c] + r_{age(l)}`, `X = norm(Encoder(Z))`, `y = [max_l X_l, X_newest, X_newest-1, ...]`
 
-    `v_l` are past items, `c` is the candidate. `age(l)` counts the newer items, and `r` is learned; items older than
-    `ages` share the last one. Each layer of the encoder is `X' = norm(X + attention(X))`, `norm(X' + W_2 relu(W_1 X'))`
-    with layer normalisation and `W_1` to half the width. Padding is not attended to and counts nowhere. Positions that
-    a short history lacks are 0; **an empty history gives 0** throughout, with no gradient.
+    `v_l` are past items, `c` is the candidate, which `P` maps to their width. `age(l)` counts the newer items, and `r`
+    is learned; items older than `ages` share the last one. Each layer of the encoder is `X' = X + attention(norm(X))`,
+    `X' + W_2 relu(W_1 norm(X'))` with `W_1` to half the width; `norm` divides by the root of 1 + the variance, so that
+    embeddings, which are small at first, are not blown up. Padding is not attended to and counts nowhere. Positions
+    that a short history lacks are 0; **an empty history gives 0** throughout, with no gradient.
 
     Args:
         width: Width of the model (1 or more; searched: 16, 32, 64; default 32).
@@ -38,7 +41,7 @@ class HistoryTransformer(Block):
         ages: Number of ages that are told apart (1 or more; default 100).
 
     Shapes:
-        [items (batch, length, dim), ids (batch, length), candidate (batch, dim)] gives (batch, width * (1 + last)).
+        [items (batch, length, dim), ids (batch, length), candidate (batch, any)] gives (batch, width * (1 + last)).
         Ids of 0 are padding, items stand oldest first; the length may be unknown, and 0. A layer holds
         (batch, heads, length, length) values.
 
@@ -50,7 +53,8 @@ class HistoryTransformer(Block):
 
     Source: LiRank-style, after Borisyuk et al., LiRank: Industrial Large Scale Ranking Models at LinkedIn, KDD 2024,
     and Xia et al., TransAct: Transformer-based Realtime User Action Model for Recommendation at Pinterest, KDD 2023.
-    There an embedding of the action stands beside each item; here all are of one action. Ages are ours.
+    There an embedding of the action stands beside each item; here all are of one action. The product `v_l * P c`, the
+    ages and the place of the norms are ours: without the product, likeness to the candidate was learned too late.
     """
 
     SPACE: ClassVar[dict[str, Hyperparameter]] = {
@@ -81,35 +85,43 @@ class HistoryTransformer(Block):
         self.dropout = share("dropout", dropout)
         self.ages = whole("ages", ages)
         self.encoders = [_Encoder(self.width, self.heads, self.dropout, self.dtype_policy) for _ in range(self.layers)]
+        self.norm = keras.layers.LayerNormalization(epsilon=SOFT, dtype=self.dtype_policy)
 
     def build(self, input_shape: Any) -> None:
         """Makes the weights."""
         items, _, candidate = input_shape
-        limit = sqrt(6 / (items[-1] + candidate[-1] + self.width))  # of both as one kernel
+        limit = sqrt(6 / (2 * items[-1] + candidate[-1] + self.width))  # of all three as one kernel
         initializer = keras.initializers.RandomUniform(-limit, limit)
-        self.item_kernel = self._weight("item_kernel", (items[-1], self.width), initializer)
+        # Items and their products side by side: one product of matrices for both.
+        self.item_kernel = self._weight("item_kernel", (2 * items[-1], self.width), initializer)
         self.candidate_kernel = self._weight("candidate_kernel", (candidate[-1], self.width), initializer)
+        self.map_kernel = self._weight("map_kernel", (candidate[-1], items[-1]), "glorot_uniform")
         self.age_rows = self._weight("ages", (self.ages, self.width), keras.initializers.RandomNormal(stddev=0.02))
-        for encoder in self.encoders:
-            encoder.build((None, None, self.width))
+        for part in (*self.encoders, self.norm):
+            part.build((None, None, self.width))
         self.built = True
 
     def _weight(self, name: str, shape: tuple[int, int], initializer: Any) -> Any:
         return self.add_weight(name=name, shape=shape, initializer=initializer)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Takes [(batch, length, dim), (batch, length), (batch, dim)]; returns (batch, width * (1 + last))."""
+        """Takes [(batch, length, dim), (batch, length), (batch, any)]; returns (batch, width * (1 + last))."""
         items, ids, candidate = inputs
         present = ids > 0  # (batch, length)
         count = ops.cast(present, "int32")
         age = ops.sum(count, axis=1, keepdims=True) - ops.cumsum(count, axis=1)
-        x = ops.matmul(ops.cast(items, self.compute_dtype), self.item_kernel)
-        x = x + ops.expand_dims(ops.matmul(ops.cast(candidate, self.compute_dtype), self.candidate_kernel), 1)
+        x = self._joined(ops.cast(items, self.compute_dtype), ops.cast(candidate, self.compute_dtype))
         x = x + ops.take(self.age_rows, ops.clip(age, 0, self.ages - 1), axis=0)  # (batch, length, width)
         never = ops.cast(ops.where(present, 0.0, _NEVER), self.compute_dtype)[:, None, None, :]
         for encoder in self.encoders:
             x = encoder(x, never=never, training=training)
-        return self._pooled(x, present, age)
+        return self._pooled(self.norm(x), present, age)
+
+    def _joined(self, items: Any, candidate: Any) -> Any:
+        """Returns `W_in [v_l, c, v_l * P c]`, (batch, length, width)."""
+        products = items * ops.expand_dims(ops.matmul(candidate, self.map_kernel), 1)
+        own = ops.matmul(ops.concatenate([items, products], axis=-1), self.item_kernel)
+        return own + ops.expand_dims(ops.matmul(candidate, self.candidate_kernel), 1)
 
     def _pooled(self, x: Any, present: Any, age: Any) -> Any:
         """Returns the maximum over the items that are there, then the newest ones, the newest first."""
@@ -132,7 +144,8 @@ class HistoryTransformer(Block):
         items, _, candidate = shapes
         length, width = items[1] or 1, self.width
         layer = length * (4 * width * width + 2 * width * (width // 2 or 1)) + 2 * length * length * width
-        return length * items[-1] * width + candidate[-1] * width + self.layers * layer
+        dim, beside = items[-1], candidate[-1]
+        return length * dim * (2 * width + 1) + beside * (width + dim) + self.layers * layer
 
 
 class _Encoder(keras.layers.Layer):
@@ -145,7 +158,7 @@ class _Encoder(keras.layers.Layer):
         self.outer = keras.layers.Dense(width, dtype=dtype)
         self.hidden = keras.layers.Dense(max(width // 2, 1), "relu", dtype=dtype)
         self.back = keras.layers.Dense(width, dtype=dtype)
-        self.norms = [keras.layers.LayerNormalization(epsilon=1e-5, dtype=dtype) for _ in range(2)]
+        self.norms = [keras.layers.LayerNormalization(epsilon=SOFT, dtype=dtype) for _ in range(2)]
         self.drop = keras.layers.Dropout(dropout, dtype=dtype) if dropout else None
 
     def build(self, input_shape: Any) -> None:
@@ -156,8 +169,8 @@ class _Encoder(keras.layers.Layer):
 
     def call(self, x: Any, never: Any, training: bool | None = None) -> Any:
         """Takes (batch, length, width) and scores to add, (batch, 1, 1, length); returns (batch, length, width)."""
-        x = self.norms[0](x + self._dropped(self._attended(x, never), training))
-        return self.norms[1](x + self._dropped(self.back(self.hidden(x)), training))
+        x = x + self._dropped(self._attended(self.norms[0](x), never), training)
+        return x + self._dropped(self.back(self.hidden(self.norms[1](x))), training)
 
     def _dropped(self, x: Any, training: bool | None) -> Any:
         return x if self.drop is None else self.drop(x, training=training)

@@ -21,8 +21,8 @@ class LiRank(Preset):
     `x_0 = [v_1, ..., v_m, dense, h_1, ..., h_s]`, `logit = isotonic(b + w . [ResidualCross(x_0), GatedMLP(x_0)])`
 
     `h_j` is a transformer over each sequence that shares its vocabulary with a column of ids, whose value stands beside
-    each past one; without such a sequence there is none. The mean of a sequence's items is among the `v_i` in any case.
-    For ratings there is no isotonic layer.
+    each past one, with the rest of the row; without such a sequence there is none. The mean of a sequence's items is
+    among the `v_i` in any case. For ratings there is no isotonic layer.
 
     Args:
         dim, numbers, number_embedding, statistics, pairs, pooling, cap: See `autorec.spaces.Features`.
@@ -76,12 +76,17 @@ class LiRank(Preset):
         x = features.vector()
         if features.histories() and self.own(hp, "history"):
             with self.when(hp, "history", True):
-                read = [self.block(hp, HistoryTransformer)(history) for history in features.histories()]
+                read = [self._history(hp, history, x) for history in features.histories()]
             x = Concatenate()([x, *read])
         model = ranking_model(features.inputs, [self.block(hp, ResidualCross)(x), self.block(hp, GatedMLP)(x)])
         if features.layout.targets[0].kind != "binary" or not self.own(hp, "isotonic"):
             return model
         return calibrated_model(model, [self._column(features, name) for name in self.calibrate_by])
+
+    def _history(self, hp: Any, history: list[Any], row: Any) -> Any:
+        """Returns what a sequence says of a row, whose other fields tell what its item is like."""
+        items, ids, item = history
+        return self.block(hp, HistoryTransformer)([items, ids, Concatenate()([item, row])])
 
     def _column(self, features: Features, name: str) -> Any:
         known = [column.name for column in features.layout.ids]

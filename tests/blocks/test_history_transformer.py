@@ -16,7 +16,7 @@ from autorec.errors import ConfigError
 RANDOM = np.random.default_rng(0)
 ITEMS = RANDOM.normal(size=(4, 5, 3)).astype("float32")
 IDS = np.array([[2, 3, 4, 0, 0], [7, 1, 2, 9, 5], [0, 0, 0, 0, 0], [6, 0, 0, 0, 0]], "int32")
-CANDIDATE = RANDOM.normal(size=(4, 3)).astype("float32")
+CANDIDATE = RANDOM.normal(size=(4, 2)).astype("float32")
 INPUTS = [ITEMS, IDS, CANDIDATE]
 
 
@@ -29,16 +29,16 @@ def made(**arguments: Any) -> HistoryTransformer:
 
 
 def norm(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5) * scale + shift
+    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1) * scale + shift
 
 
 def encoded(z: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
     """One layer of one head for one history without padding, (length, width)."""
     inner, outer, outer_bias, first, first_bias, second, second_bias, *norms = weights
-    query, key, value = np.split(z @ inner, 3, axis=1)
+    query, key, value = np.split(norm(z, norms[0], norms[1]) @ inner, 3, axis=1)
     scores = np.exp(query @ key.T / np.sqrt(z.shape[1]))
-    x = norm(z + scores / scores.sum(1, keepdims=True) @ value @ outer + outer_bias, norms[0], norms[1])
-    return norm(x + np.maximum(x @ first + first_bias, 0) @ second + second_bias, norms[2], norms[3])
+    x = z + scores / scores.sum(1, keepdims=True) @ value @ outer + outer_bias
+    return x + np.maximum(norm(x, norms[2], norms[3]) @ first + first_bias, 0) @ second + second_bias
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,13 @@ def test_it_holds_what_every_block_holds(arguments: dict[str, Any], width: int) 
 
 def test_layers_are_the_formula() -> None:
     block = made(layers=2)
-    item, candidate, ages = (weight.numpy() for weight in block.weights[:3])
-    z = ITEMS[0, :3] @ item + CANDIDATE[0] @ candidate + ages[[2, 1, 0]]  # three items, the newest last
+    item, candidate, mapped, ages = (weight.numpy() for weight in block.weights[:4])
+    items = np.concatenate([ITEMS[0, :3], ITEMS[0, :3] * (CANDIDATE[0] @ mapped)], 1)
+    z = items @ item + CANDIDATE[0] @ candidate + ages[[2, 1, 0]]  # three items, the newest last
     for encoder in block.encoders:
         layers = (encoder.inner, encoder.outer, encoder.hidden, encoder.back, *encoder.norms)
         z = encoded(z, [weight.numpy() for layer in layers for weight in layer.weights])
+    z = norm(z, *(weight.numpy() for weight in block.norm.weights))
     np.testing.assert_allclose(block(INPUTS)[0], [*z.max(0), *z[2], *z[1]], rtol=1e-4, atol=1e-5)
 
 
@@ -108,7 +110,7 @@ def test_items_older_than_the_ages_share_the_last_one() -> None:
 
 
 def test_the_length_may_be_unknown() -> None:
-    inputs = [keras.Input((None, 3)), keras.Input((None,), dtype="int32"), keras.Input((3,))]
+    inputs = [keras.Input((None, 3)), keras.Input((None,), dtype="int32"), keras.Input((2,))]
     block = made()
     model = keras.Model(inputs, block(inputs))
     assert model.output_shape == (None, 12)

@@ -105,7 +105,8 @@ def test_blocks_of_several_inputs_by_hand() -> None:
     assert of(BilinearFusion(heads=2, outputs=3), (4,), (6,)) == 3 * (4 + 6 + 4 * 6 // 2 + 6)
     assert of(CompressedInteraction(1, 3), (5, 4), (2, 7), (9,)) == 2 * 7 * 4 + 9 * 4 + 64 * 4 + 64 * 3
     ids, layer = (None, 3), 3 * (4 * 64 + 2 * 8 * 4) + 2 * 9 * 8
-    assert of(HistoryTransformer(8, layers=2), (3, 5), ids[1:], (6,)) == 3 * 5 * 8 + 6 * 8 + 2 * layer
+    joined = 3 * (2 * 5 * 8 + 5) + 6 * (8 + 5)
+    assert of(HistoryTransformer(8, layers=2), (3, 5), ids[1:], (6,)) == joined + 2 * layer
     assert of(IsotonicCalibration(4), (1,)) == 4
 
 
