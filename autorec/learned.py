@@ -144,7 +144,6 @@ class Learned(BaseEstimator):
         Example:
             >>> rec.ensemble(size=5).export("model/")
         """
-        say = emitter(progress)
         make_ensemble(
             self.directory_,
             size,
@@ -153,10 +152,9 @@ class Learned(BaseEstimator):
             alpha=alpha,
             start=start,
             seed=seed,
-            say=lambda text: say({"event": "message", "text": text}),
+            say=_messages(progress),
         )
-        self.__dict__.pop("_predictor", None)  # of the model before
-        return self
+        return self._changed()
 
     @property
     def ensemble_(self) -> dict[str, Any] | None:
@@ -207,7 +205,6 @@ class Learned(BaseEstimator):
         Example:
             >>> rec.calibrate("isotonic", by="device").evaluate(test)["ece"]
         """
-        say = emitter(progress)
         calibrate_run(
             self.directory_,
             method,
@@ -216,9 +213,13 @@ class Learned(BaseEstimator):
             y=y,
             negatives_kept=negatives_kept,
             seed=seed,
-            say=lambda text: say({"event": "message", "text": text}),
+            say=_messages(progress),
         )
-        self.__dict__.pop("_predictor", None)  # of the model before
+        return self._changed()
+
+    def _changed(self) -> Self:
+        """Lets go of the model before."""
+        self.__dict__.pop("_predictor", None)
         return self
 
     @property
@@ -271,3 +272,9 @@ class Learned(BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return getattr(self, "_directory", None) is not None
+
+
+def _messages(progress: bool | Callable[[dict[str, Any]], None]) -> Callable[[str], None]:
+    """Returns what tells a text as an event."""
+    emit = emitter(progress)
+    return lambda text: emit({"event": "message", "text": text})

@@ -10,6 +10,7 @@ from autorec.calibration.calibrator import Calibrator
 from autorec.data.cache import Cache
 from autorec.errors import ConfigError, DataError
 from autorec.export import folder as exported
+from autorec.export.folder import load_model
 from autorec.export.predictor import Predictor
 from autorec.run import Run
 
@@ -66,11 +67,6 @@ def _uncalibrated(run: Run, trial: int | None) -> Predictor:
         raise ConfigError("trial", f"one whose files are kept: {kept}", trial)
     cache = Cache.open(run.directory / "cache")
     return Predictor(load_model(path), cache.encoder, _card(run, row, cache, refitted))
-
-
-def load_model(path: Path) -> Any:
-    """Returns the Keras model of a file, without optimizer and loss."""
-    return exported.load_model(path)
 
 
 def _calibrated(predictor: Predictor, event: Mapping[str, Any]) -> Predictor:

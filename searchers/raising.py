@@ -17,8 +17,7 @@ _REDUCED_SHARE, _FULL_SHARE = 0.6, 1 / 3  # of a time limit, the most that is ke
 _LEANING_SHARE = 0.45  # the same where all trainings of the end are for an ensemble
 _UNKNOWN_SHARE = 0.5  # the same before any trial shows how long one takes
 _MARGIN = 1.1  # estimates are off by so much
-_FIRST = 3  # trials that read other columns than each other, which an ensemble may want though they are not the best
-_SPARE = 2.0  # seconds to spare, behind which a repetition is not begun: one that is cut in its trace is lost time
+_SLACK = 2.0  # seconds beyond the usual ones, without which nothing is repeated: cut in its trace it is lost time
 _SPARES = 2  # so many times the finalists are tried, should some fail at full fidelity
 _LEAST = 0.2  # of the time that it usually takes: a first training at full fidelity with less is not begun
 
@@ -126,8 +125,8 @@ class Raising:
     def _leaned_on(self, lean: Callable[[], int | None]) -> Iterator[Again]:
         """Yields trainings with a seed that their values were not trained with in full."""
         while self._filling or self._wanted() > 0:
-            number = lean() if self._time_for(FULL, kept=_SPARE) else None
-            if number is None or not self._time_for(FULL, kept=_SPARE):
+            number = lean() if self._time_for(FULL, kept=_SLACK) else None
+            if number is None or not self._time_for(FULL, kept=_SLACK):
                 return
             if not self.open:
                 self._begin()
@@ -194,12 +193,12 @@ class Raising:
             first = self._ranked(FULL, sorted(numbers))[: _SPARES * self.schedule.finalists]
             numbers = {*first, *(number for event in self.run.events("finals") for number in event["numbers"])}
         if self.lean is not None:
-            numbers |= {origin(row) for row in (*rows[:_FIRST], *self._views(rows))}
+            numbers |= {origin(row) for row in self._views(rows)}
             numbers |= {row["parent"] for row in rows if row["parent"] is not None}
         return [row["number"] for row in rows if origin(row) in numbers]
 
     def _views(self, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yields of trainings that leave the same columns unread the best one: they need not be among the first."""
+        """Yields of trainings that leave the same columns unread the best one, which need not be among the best."""
         sign = 1.0 if self.direction == "max" else -1.0
         for view in VIEWS:
             same = [row for row in rows if _reads(row["values"], view)]
@@ -256,7 +255,7 @@ class Raising:
         for repetition in repetitions:
             needed += self._rounds(self.schedule.finalists - self._done(finalists, FULL, repetition)) * single
         if self.lean is not None:
-            needed += self._rounds(self._wanted()) * single + (_SPARE if self._wanted() else 0.0)
+            needed += self._rounds(self._wanted()) * single + (_SLACK if self._wanted() else 0.0)
         most = self.total * (_REDUCED_SHARE if self.schedule.reduced else _FULL_SHARE)
         if self.lean is not None and self._filling:
             most = needed = max(most, _LEANING_SHARE * self.total)

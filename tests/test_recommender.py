@@ -107,6 +107,18 @@ def test_validation_rows_of_ones_own_are_what_trials_are_measured_on() -> None:
     assert rec.leaderboard()["val_auc"][0] == pytest.approx(rec.evaluate(held)["auc"], abs=1e-12)
 
 
+@pytest.mark.parametrize(("named", "found"), [(False, "kfold"), (True, "ordered")])
+def test_statistics_beside_trees_know_no_future_where_later_rows_validate(
+    named: bool, found: str, tmp_path: Path
+) -> None:
+    more = {"validation_data": fitted.clicks(200, 1).drop("like")} if named else {}
+    rec = CTRRecommender(space="lr", directory=tmp_path / "run")
+    rec.fit(fitted.clicks(400).drop("like"), target="click", trees=True, time="time", epochs=1, **more)
+    config = Run(rec.directory_, read_only=True).config
+    assert config is not None
+    assert config["statistics"] == found
+
+
 def test_rows_and_labels_may_come_apart_for_training_and_validation() -> None:
     rows, held = fitted.clicks().drop("like"), fitted.clicks(300, seed=1).drop("like")
     pair = (held.drop("click"), held["click"].to_numpy())

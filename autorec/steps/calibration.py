@@ -17,7 +17,8 @@ from autorec.data.cache import Cache
 from autorec.data.layout import Layout
 from autorec.data.schema import Schema
 from autorec.errors import ConfigError, unknown_name
-from autorec.loading import ENSEMBLE, MODEL, load_model, load_run
+from autorec.export.folder import load_model
+from autorec.loading import ENSEMBLE, MODEL, load_run
 from autorec.run import Run
 from autorec.searchers.outputs import outputs_of, read_outputs
 from autorec.training import metrics

@@ -16,8 +16,9 @@ from autorec.data.cache import Cache, Part
 from autorec.data.layout import Layout
 from autorec.ensembles import join
 from autorec.errors import ConfigError
+from autorec.export.folder import load_model
 from autorec.files import new_folder
-from autorec.loading import ENSEMBLE, MODEL, load_model
+from autorec.loading import ENSEMBLE, MODEL
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets, OverBudget, model_size
 from autorec.searchers.diversity import diversity
@@ -26,8 +27,7 @@ from autorec.searchers.ensemble_selection import Choose, best_single, check_sele
 from autorec.searchers.outputs import outputs_of, read_outputs, write_outputs
 from autorec.searchers.panel import Panel
 from autorec.searchers.pruning import ALPHA, Pruned
-from autorec.steps.members import Row, check_size, name_of, named_trials, panel_of
-from autorec.training.validation import measure
+from autorec.steps.members import Row, check_size, metrics_of, name_of, named_trials, panel_of
 
 _COST = 3.0  # to load, join and save a member takes so many times what it takes to load it
 
@@ -182,7 +182,7 @@ class EnsembleMaker:
         shares = [float(chosen.weights[member]) for member in chosen.members]
         outputs = np.tensordot(np.array(shares), np.stack([known[member][1] for member in chosen.members]), 1)
         outputs = outputs.astype(np.float32)
-        metrics = self._metrics(outputs)
+        metrics = metrics_of(self.run, outputs, self.part, self.layout)
         models = [load_model(self.run.model_directory(row) / MODEL) for row in members]
         model = join(models, shares)
         name = f"{len(self.run.events('ensemble')):04d}"
@@ -215,11 +215,6 @@ class EnsembleMaker:
             if old.name != name:
                 shutil.rmtree(old, ignore_errors=True)
         self.say(in_words(event))
-
-    def _metrics(self, outputs: np.ndarray) -> dict[str, float]:
-        loss_weights = (self.run.config or {}).get("options", {}).get("loss_weights")
-        by_target = {target.name: values for target, values in zip(self.layout.targets, outputs)}
-        return measure(by_target, self.part, self.layout, loss_weights)
 
 
 def make_ensemble(

@@ -17,7 +17,7 @@ from autorec.files import new_folder
 from autorec.loading import MODEL
 from autorec.run import FOREST, Run
 from autorec.searchers.outputs import outputs_of, write_outputs
-from autorec.training.validation import measure
+from autorec.steps.members import metrics_of
 
 
 def forest_model(layout: Layout) -> keras.Model:
@@ -66,9 +66,7 @@ def _kept(run: Run, cache: Cache, objective: str) -> dict[str, Any]:
     with new_folder(run.directory / FOREST) as folder:
         model.save(folder / MODEL)
         write_outputs(folder, outputs)
-    found = dict(zip([target.name for target in cache.layout.targets], outputs))
-    loss_weights = (run.config or {}).get("options", {}).get("loss_weights")
-    metrics = measure(found, cache.validation, cache.layout, loss_weights)
+    metrics = metrics_of(run, outputs, cache.validation, cache.layout)
     score = metrics.get(objective, math.nan)
     if math.isnan(score):
         return {"metrics": metrics, "error": f"the objective {objective!r} is not measured for it"}

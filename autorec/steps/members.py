@@ -14,6 +14,7 @@ from autorec.errors import ConfigError
 from autorec.loading import MODEL
 from autorec.run import FOREST, Run
 from autorec.searchers.panel import Panel, Votes
+from autorec.training.validation import measure
 
 #: Validation rows by which members are chosen, at most; a choice takes some seconds with so many.
 ROWS = 10_000
@@ -99,6 +100,20 @@ def panel_of(outputs: Sequence[np.ndarray], part: Part, layout: Layout, *, seed:
                 bounds = {"scale": target.std, "low": target.low, "high": target.high}
             votes.append(Votes(stacked[:, place, rows], labels[rows], target.kind, weights, numbers=rows, **bounds))
     return Panel(votes)
+
+
+def metrics_of(run: Run, outputs: np.ndarray, part: Part, layout: Layout) -> dict[str, float]:
+    """Returns the metrics of a member's or an ensemble's answers, as those of the run's trials are made.
+
+    Args:
+        run: The run, whose options weigh the targets.
+        outputs: (targets, rows) logits or values.
+        part: The validation rows.
+        layout: Their columns.
+    """
+    loss_weights = (run.config or {}).get("options", {}).get("loss_weights")
+    by_target = {target.name: values for target, values in zip(layout.targets, outputs)}
+    return measure(by_target, part, layout, loss_weights)
 
 
 def check_size(size: Any, count: int) -> None:

@@ -261,17 +261,6 @@ def test_finalists_of_cheap_trials_are_trained_in_full_before_any_is_repeated(tm
     assert all(row["fidelity"] == {} for row in rows[6:])
 
 
-def test_the_first_trials_keep_their_files_for_an_ensemble(tmp_path: Path) -> None:
-    with Run(tmp_path) as run:
-
-        def evaluate(job: Job) -> dict[str, Any]:
-            run.trial_directory(job.number).mkdir(parents=True)
-            return {"metrics": {"score": float(job.number)}}
-
-        run_search(run, evaluate=evaluate, keep=1, schedule=Schedule(finalists=1, seeds=1), lean=lambda: None)
-        assert {"0000", "0001", "0002"} <= {path.name for path in (tmp_path / "trials").iterdir()}
-
-
 def test_a_warm_start_before_the_views_does_not_cost_them_their_files(tmp_path: Path) -> None:
     def space(hp: Any) -> float:
         return float(planted_space(hp)) + hp.Boolean("features/margins", default=True)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autorec.loading import ENSEMBLE, MODEL, load_model
+from autorec.export.folder import load_model
+from autorec.loading import ENSEMBLE, MODEL
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets
 from autorec.searchers.outputs import OUTPUTS, read_outputs

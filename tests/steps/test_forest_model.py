@@ -12,7 +12,8 @@ import pytest
 
 from autorec.data.cache import Part
 from autorec.data.layout import StatisticColumn
-from autorec.loading import MODEL, load_model
+from autorec.export.folder import load_model
+from autorec.loading import MODEL
 from autorec.run import FOREST, Run
 from autorec.searchers.outputs import write_outputs
 from autorec.steps.forest_model import forest_model, keep_forest
