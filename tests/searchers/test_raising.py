@@ -318,6 +318,21 @@ def test_a_search_for_an_ensemble_cut_behind_any_line_goes_on_as_if_it_was_not(
             assert [without_times(event) for event in run.events()] == whole
 
 
+def test_what_was_repeated_for_an_ensemble_keeps_its_files_when_better_trials_come(tmp_path: Path) -> None:
+    with Run(tmp_path) as run:
+
+        def evaluate(job: Job) -> dict[str, Any]:
+            run.trial_directory(job.number).mkdir(parents=True)
+            return {"metrics": {"score": 0.0 if job.number in (6, 7) else float(job.number)}}
+
+        run.keep_seeds = True
+        settings = {"evaluate": evaluate, "keep": 1, "schedule": Schedule(finalists=2, seeds=2)}
+        run_search(run, lean=lambda: 3, **settings)
+        assert [row["parent"] for row in run.trials()[6:]] == [3, 3]
+        run_search(run, lean=lambda: None, max_trials=12, **settings)
+        assert {"0003", "0006", "0007"} <= {path.name for path in (tmp_path / "trials").iterdir()}
+
+
 # Within a time limit
 
 
