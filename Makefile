@@ -3,6 +3,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests run in several processes, those that hold a clock in one that has the machine to itself.
+PROCESSES := --numprocesses logical --maxprocesses 4
 ifneq ($(wildcard ../shared/data),)
 export AUTOREC_DATA ?= $(abspath ../shared/data)
 endif
@@ -22,10 +24,12 @@ demo: install  ## the main job: search the built-in click log, test, export, ans
 	$(BIN)/autorec demo
 
 test: install  ## the quick tests
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest $(PROCESSES) -m "not long and not alone"
+	$(BIN)/python -m pytest -m "alone and not long"
 
 test-long: install  ## examples, kills, many seeds
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest $(PROCESSES) -m "long and not alone"
+	$(BIN)/python -m pytest -m "long and alone"
 
 lint: install
 	$(BIN)/ruff check .

@@ -150,7 +150,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         "--strategy", choices=tuple(STRATEGIES), help="train each model on all devices, or in several processes"
     )
     command.add_argument("--precision", choices=PRECISIONS, help="of the arithmetic (default: float32)")
-    command.add_argument("--refit", action="store_true", default=None, help="train the winner on all rows in the end")
+    command.add_argument("--refit", action="store_true", default=None, help="train the model on all rows in the end")
     command.add_argument(
         "--calibrate", metavar="METHOD", help="calibrate in the end: auto, isotonic, platt or temperature"
     )

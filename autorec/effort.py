@@ -26,8 +26,17 @@ EFFORTS: dict[str, dict[str, Any]] = {
     # A good model soon: the default of `auto`, which is a strong model, and a few steps from it.
     "fast": {"max_trials": 5, "time_limit": 120.0},
     # As good as the time allows: all of the space at low fidelity, what an ensemble leans on over several seeds, and
-    # the ensemble if it is better than the best trial. More files are kept than elsewhere, for it to choose from.
-    "best": {"space": "dag", "fidelity": "auto", "trees": True, "time_limit": 600.0, "ensemble": True, "keep": 15},
+    # the ensemble if it is better than the best trial, and that trained once more on all rows. More files are kept than
+    # elsewhere, for it to choose from.
+    "best": {
+        "space": "dag",
+        "fidelity": "auto",
+        "trees": True,
+        "time_limit": 600.0,
+        "ensemble": True,
+        "refit": True,
+        "keep": 15,
+    },
 }
 
 
@@ -51,7 +60,8 @@ def fill(effort: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("max_trials") is not None or given.get("time_limit") is not None:
         chosen |= {"max_trials": None, "time_limit": None}
     if given.get("searcher") == GROWING or isinstance(given.get("searcher"), Ensemble):
-        chosen |= {"space": GROWN, "fidelity": None}  # members are what they were when they joined: trained in full
+        # Members are what they were when they joined: trained in full.
+        chosen |= {"space": GROWN, "fidelity": None, "refit": False}
     if isinstance(chosen["space"], Mapping):
         chosen["space"] = from_config(chosen["space"])
     return {**chosen, **{name: value if value is not None else chosen.get(name) for name, value in given.items()}}

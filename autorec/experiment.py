@@ -27,12 +27,14 @@ from autorec.searchers.ensemble import Ensemble
 from autorec.searchers.evolution import Evolution
 from autorec.searchers.executor import Executor
 from autorec.searchers.executors import Execution
+from autorec.searchers.heap import settled_heap
 from autorec.searchers.oracles import get_oracle
 from autorec.searchers.runner import search
 from autorec.searchers.trial import TrialTrainer, copy_callbacks
 from autorec.searchers.warm_start import VIEWS, propose_first
 from autorec.spaces.dag import InteractionDAG
 from autorec.spaces.space import as_space, to_config
+from autorec.steps.all_rows import AllRows
 from autorec.steps.calibration import make_calibration, validation_rows
 from autorec.steps.clock import Clock
 from autorec.steps.columns import check_several, check_sources, get_schema
@@ -42,8 +44,8 @@ from autorec.steps.ensemble import EnsembleMaker
 from autorec.steps.forest_model import keep_forest
 from autorec.steps.growth import Growth
 from autorec.steps.leaning import Leaning
-from autorec.steps.members import good_trials
-from autorec.steps.refit import refit
+from autorec.steps.members import MOST_MEMBERS, good_trials
+from autorec.steps.refit import Refit
 from autorec.steps.simple_models import train_baselines
 from autorec.tensorflow_log import traced_often
 from autorec.training.options import TrainOptions
@@ -52,7 +54,6 @@ from autorec.training.workers import Workers, get_workers
 from autorec.transfer import get_warm_start
 
 OBJECTIVES = {"ctr": "val_auc", "rating": "val_rmse"}
-MOST_MEMBERS = 8  # of an ensemble that nobody asked for by name
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -135,12 +136,12 @@ class Experiment:
             self._say(describe(self.schema))
 
     def search(self) -> None:
-        """Encodes the rows, trains baselines and trials, then refits the winner or makes an ensemble if asked to.
+        """Encodes the rows, trains baselines and trials, then makes an ensemble and refits the model if asked to.
 
         Raises:
             SearchAborted: If no trial can be trained.
         """
-        with self.run, traced_often():
+        with self.run, traced_often(), settled_heap():
             self._say_where()
             self.cache = encoded(
                 self.run.directory,
@@ -150,7 +151,17 @@ class Experiment:
                 config=self.config,
                 workers=self.workers,
                 clock=self.clock,
-                emit=self.emit,
+                emit=self._note,
+            )
+            self.all_rows = AllRows(
+                self.run.directory,
+                self.source,
+                self.validation,
+                self.schema,
+                self.config,
+                self.cache,
+                self.emit,
+                lambda: self.clock.deadline if self.workers.count == 1 else None,
             )
             self.trainer = self._trainer()
             check_encoded(self.cache, self.task, self.objective.name, self.source)
@@ -174,15 +185,16 @@ class Experiment:
                 keep_forest(self.run, self.cache, objective=self.objective.name, emit=self.emit)
             reason = self._trials()
             self._close_executor()
-            if self.config.refit:
-                refit(self.run, self.trainer, clock=self.clock, say=self._say)
-            elif self._ends_in_ensemble:
+            if self._ends_in_ensemble:
                 self._make_ensemble()
+            if self.config.refit:
+                self._refit.make(*self._calibration_step)
             if self.config.calibrate is not None:
                 self._calibrate(self.config.calibrate)
         finally:
             self._close_executor()
             self.trainer.release()
+            self.all_rows.clear()
         self._finish(reason)
 
     def _close_executor(self) -> None:
@@ -253,6 +265,12 @@ class Experiment:
         text = f"going on in {self.directory}: {done} trials are done{more}"
         self._say(text, done=done, best=None if best is None else best["score"])
 
+    def _note(self, event: dict[str, Any]) -> None:
+        """Tells an event of the encoding, and writes down how long it took: a refit takes as long once more."""
+        if event["event"] == "encoded":
+            self.run.append({"event": "encoded", "seconds": round(event["seconds"], 3)})
+        self.emit(event)
+
     def _say(self, text: str, **more: Any) -> None:
         self.emit({"event": "message", "text": text, **more})
 
@@ -292,6 +310,7 @@ class Experiment:
             newest=self.schema.time if self.config.split == "time" else None,
             budgets=self._budgets(),
             outputs=self._ends_in_ensemble or self.config.calibrate is not None,
+            all_rows=self.all_rows,
         )
 
     def _budgets(self) -> Budgets | None:
@@ -332,7 +351,7 @@ class Experiment:
             space_build=self.trainer.declare,
             evaluate=self.trainer,
             max_trials=self.config.max_trials,
-            deadline=self._trials_end(),
+            deadline=self._trials_end(schedule is not None and lean is not None and lean.refit is not None),
             seed=self.config.seed,
             keep=self.config.keep if self.growth is None else sys.maxsize,  # any may be a member
             emit=self.emit,
@@ -345,12 +364,13 @@ class Experiment:
         """Returns what chooses the trainings behind the search part where an ensemble is made of all."""
         if not self._ends_in_ensemble or self.growth is not None:
             return None
-        return Leaning(self._maker(), timed=self.config.max_trials is None and self.config.time_limit is not None)
+        timed = self.config.max_trials is None and self.config.time_limit is not None
+        return Leaning(self._maker(), timed, self._refit.seconds if self.config.refit and timed else None)
 
-    def _trials_end(self) -> float | None:
-        """Returns the time at which trials have to end."""
-        last = "refit" if self.config.refit else "ensemble" if self._ends_in_ensemble else None
-        return self.clock.keeping(*([] if last is None else [last]), *self._calibration_step)
+    def _trials_end(self, kept: bool) -> float | None:
+        """Returns the time at which trials have to end; `kept` says that leaning leaves time for a refit by itself."""
+        steps = {"refit": self.config.refit and not kept, "ensemble": self._ends_in_ensemble}
+        return self.clock.keeping(*(step for step, there in steps.items() if there), *self._calibration_step)
 
     @property
     def _calibration_step(self) -> list[str]:
@@ -359,9 +379,13 @@ class Experiment:
     # Ensembles
 
     @property
+    def _refit(self) -> Refit:
+        return Refit(self.run, self.trainer, self.all_rows, self.clock, self._say)
+
+    @property
     def _ends_in_ensemble(self) -> bool:
         """Whether an ensemble takes the place of the best trial, if it is better or the searcher grew it."""
-        return not self.config.refit and (self.config.ensemble or isinstance(self.oracle, Ensemble))
+        return self.config.ensemble or isinstance(self.oracle, Ensemble)
 
     def _maker(self) -> EnsembleMaker:
         return EnsembleMaker(

@@ -33,7 +33,7 @@ class Learned(BaseEstimator):
 
     @property
     def predictor_(self) -> Predictor:
-        """The model with its encoder: the ensemble, if one was made last, else the best trial, refitted if it was."""
+        """The model with its encoder: the ensemble, if one was made last, or the best trial; refitted if it was."""
         if getattr(self, "_predictor", None) is None:
             self._predictor = load_run(self.directory_)
         return self._predictor

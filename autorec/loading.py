@@ -8,6 +8,7 @@ from typing import Any
 
 from autorec.calibration.calibrator import Calibrator
 from autorec.data.cache import Cache
+from autorec.data.encoder import Encoder
 from autorec.errors import ConfigError, DataError
 from autorec.export import folder as exported
 from autorec.export.folder import load_model
@@ -15,7 +16,9 @@ from autorec.export.predictor import Predictor
 from autorec.run import Run
 
 MODEL = "model.keras"
+ENCODER = "encoder"  # in a cache, and beside a refitted model
 ENSEMBLE = "ensemble"  # folder of the models of several trials
+REFIT = "refit"  # folder of the run's model, trained once more on all rows
 
 
 def load(path: str | Path) -> Predictor:
@@ -41,7 +44,7 @@ def load_run(directory: str | Path, trial: int | None = None, *, calibrated: boo
     Args:
         directory: Run directory.
         trial: Number of the trial; None takes the run's model: the ensemble that was made last, else the best trial,
-            refitted if it was, and calibrated if it was.
+            each refitted if it was, and calibrated if it was.
         calibrated: Whether the run's model comes with its calibration.
 
     Raises:
@@ -56,17 +59,23 @@ def load_run(directory: str | Path, trial: int | None = None, *, calibrated: boo
 
 
 def _uncalibrated(run: Run, trial: int | None) -> Predictor:
+    refit = run.refit if trial is None else None
     if trial is None and run.ensemble is not None:
-        return _ensemble(run, run.ensemble)
+        return _ensemble(run, run.ensemble, refit)
     row = trained_trial(run, trial)
-    folder = run.trial_directory(row["number"])
-    refitted = trial is None and any(event["number"] == row["number"] for event in run.events("refit"))
-    path = (run.directory / "refit" if refitted else folder) / MODEL
-    if not path.exists():
+    path = run.trial_directory(row["number"]) / MODEL
+    if refit is None and not path.exists():
         kept = sorted(int(item.name) for item in (run.directory / "trials").glob("[0-9]*"))
         raise ConfigError("trial", f"one whose files are kept: {kept}", trial)
-    cache = Cache.open(run.directory / "cache")
-    return Predictor(load_model(path), cache.encoder, _card(run, row, cache, refitted))
+    return _predictor(run, row, path, refit)
+
+
+def _predictor(run: Run, row: Mapping[str, Any], path: Path, refit: Mapping[str, Any] | None) -> Predictor:
+    """Returns the predictor of a row's model, or of the refitted one, which has the encoder of all rows."""
+    cache, encoder = Cache.open(run.directory / "cache"), None
+    if refit is not None:
+        path, encoder = run.directory / REFIT / MODEL, Encoder.load(run.directory / REFIT / ENCODER)
+    return Predictor(load_model(path), encoder or cache.encoder, _card(run, row, cache, refit))
 
 
 def _calibrated(predictor: Predictor, event: Mapping[str, Any]) -> Predictor:
@@ -87,13 +96,13 @@ def calibration_facts(event: Mapping[str, Any]) -> dict[str, Any]:
     return {**facts, "targets": {name: {k: v for k, v in one.items() if k != "calibrator"} for name, one in told}}
 
 
-def _ensemble(run: Run, row: dict[str, Any]) -> Predictor:
+def _ensemble(run: Run, row: Mapping[str, Any], refit: Mapping[str, Any] | None) -> Predictor:
     path = run.directory / ENSEMBLE / row["folder"] / MODEL
-    if not path.exists():
+    if refit is None and not path.exists():
         raise DataError("the model of the run's ensemble is not there; make it again or name a trial", file=path)
-    cache = Cache.open(run.directory / "cache")
-    told = {name: row[name] for name in ("pruning", "members", "diversity")}
-    return Predictor(load_model(path), cache.encoder, {**_card(run, row, cache, False), "ensemble": told})
+    found = _predictor(run, row, path, refit)
+    found.card["ensemble"] = {name: row[name] for name in ("pruning", "members", "diversity")}
+    return found
 
 
 def trained_trial(run: Run, trial: int | None = None) -> dict[str, Any]:
@@ -111,7 +120,7 @@ def trained_trial(run: Run, trial: int | None = None) -> dict[str, Any]:
     return best if trial is None else rows[trial]
 
 
-def _card(run: Run, row: dict[str, Any], cache: Cache, refitted: bool) -> dict[str, Any]:
+def _card(run: Run, row: Mapping[str, Any], cache: Cache, refit: Mapping[str, Any] | None) -> dict[str, Any]:
     config = run.config or {}
     return {
         "task": config.get("task"),
@@ -120,7 +129,7 @@ def _card(run: Run, row: dict[str, Any], cache: Cache, refitted: bool) -> dict[s
         "data": {
             "source": config.get("data"),
             "fingerprint": cache.fingerprint,
-            "training_rows": cache.train.rows,
+            "training_rows": cache.train.rows if refit is None else refit["rows"],
             "validation_rows": cache.validation.rows,
         },
         "trial": row["number"],
@@ -129,6 +138,6 @@ def _card(run: Run, row: dict[str, Any], cache: Cache, refitted: bool) -> dict[s
         "parameters": row["parameters"],
         "seed": row["seed"],
         "search_seed": config.get("seed"),
-        "refitted": refitted,
+        "refitted": refit is not None,
         "calibrated": False,
     }

@@ -149,9 +149,10 @@ class Recommender(Learned):
                 else `"ordered"`.
             trees: Whether small gradient-boosted trees are grown, whose predictions and leaves models may read; by
                 default they are not.
-            refit: Train the winner once more on all rows, for as many epochs as its best one; by default it is not.
+            refit: Train the model of the end, the winner or all members of the ensemble, once more on all rows, encoded
+                anew, each for as many epochs as its best one; by default it is not.
             ensemble: Whether to end in an ensemble of the best trials, pruned, which then is the model, if it
-                validates better than the best one; by default it does not. Left out beside `refit=True`.
+                validates better than the best one; by default it does not.
             calibrate: Calibrate the model in the end, on the validation rows: `"isotonic"`, `"platt"`,
                 `"temperature"`, or True or `"auto"` for whichever is best on rows it was not fitted to, if any helps;
                 by default it is not. `Recommender.calibrate` does so afterwards, with more choices.

@@ -34,7 +34,7 @@ class Run:
     Every line of the journal is on disk before `append` returns. A last line cut short by a kill is dropped when the
     run is opened again. Events named here: `search` (objective, direction, seed, searcher, space), `started` and
     `finished` (one each a trial; with `parent` one that repeats another's values), `finals` (numbers of the trials that
-    are trained over several seeds), `baseline`, `ensemble` and `calibration`; others are kept and ignored.
+    are trained over several seeds), `baseline`, `ensemble`, `refit` and `calibration`; others are kept and ignored.
 
     Args:
         directory: Made if it is not there.
@@ -224,15 +224,30 @@ class Run:
     @property
     def ensemble(self) -> dict[str, Any] | None:
         """The row of the ensemble that is the run's model, or None: the last one, if nothing was trained behind it."""
-        last = self.events("ensemble", "finished", "refit")[-1:]
+        last = self.events("ensemble", "finished")[-1:]
         return _row("ensemble", last[0]) if last and last[0]["event"] == "ensemble" else None
 
     @property
     def model_id(self) -> dict[str, Any] | None:
-        """What the run's model is: `{"ensemble": its folder}` or `{"trial": number of the best}`; None without one."""
+        """What the run's model is: `{"ensemble": its folder}` or `{"trial": number of the best}`; None without one.
+
+        Where it was refitted also `"refit": True`.
+        """
+        of = self._chosen
+        return of if self.refit is None else {**(of or {}), "refit": True}
+
+    @property
+    def _chosen(self) -> dict[str, Any] | None:
+        """What is chosen by validation: the ensemble or the best trial, refitted or not."""
         if self.ensemble is not None:
             return {"ensemble": self.ensemble["folder"]}
         return None if self.best is None else {"trial": self.best["number"]}
+
+    @property
+    def refit(self) -> dict[str, Any] | None:
+        """The event of the refit of what is the run's model, or None."""
+        last = self.events("refit")[-1:]
+        return dict(last[0]) if last and last[0]["of"] == self._chosen else None
 
     @property
     def calibration(self) -> dict[str, Any] | None:

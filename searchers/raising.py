@@ -45,6 +45,7 @@ class Raising:
         slots: How many trainings run at a time.
         lean: Where an ensemble is made of all trainings, chooses the trial whose values it gains most from being
             trained again, or None. Then not the finalists are repeated but what it chooses, as often as they would be.
+            It may have the attribute `kept`: seconds that what follows these repetitions needs, so that they end early.
         fill: Whether what `lean` chooses is repeated as long as there is time.
     """
 
@@ -125,13 +126,19 @@ class Raising:
     def _leaned_on(self, lean: Callable[[], int | None]) -> Iterator[Again]:
         """Yields trainings with a seed that their values were not trained with in full."""
         while self._filling or self._wanted() > 0:
-            number = lean() if self._time_for(FULL, kept=_SLACK) else None
-            if number is None or not self._time_for(FULL, kept=_SLACK):
+            number = lean() if self._time_for(FULL, kept=_SLACK + self._kept()) else None
+            kept = self._kept()
+            if number is None or not self._time_for(FULL, kept=_SLACK + kept):
                 return
             if not self.open:
                 self._begin()
                 self.say("training again, with other seeds, what the ensemble leans on")
-            yield number, FULL, self._begun().count(number), self.deadline
+            yield number, FULL, self._begun().count(number), None if self.deadline is None else self.deadline - kept
+
+    def _kept(self) -> float:
+        """Returns the seconds to leave behind repetitions; none for what there is no time for any more."""
+        left, kept = self._left(), float(getattr(self.lean, "kept", 0.0))
+        return kept if left is None or kept <= left else 0.0
 
     @property
     def _filling(self) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import keras_tuner as kt
 
-from autorec.data.cache import Part
+from autorec.data.cache import Cache, Part
 from autorec.data.layout import Layout
 from autorec.errors import ConfigError, TrialFailed
 from autorec.export.latency import latency
@@ -66,6 +66,7 @@ class TrialTrainer:
         budgets: What a model may cost, and the further objectives. What is over a limit fails before any training.
         quiet: Within what it gives a latency is measured; an executor halts the trials that run beside it.
         outputs: Whether trials at full fidelity leave their outputs for the validation rows beside the model.
+        all_rows: Returns all rows as training rows, for a refit; None where there is none.
 
     Raises:
         ConfigError: If a callback cannot be copied, or a further objective is not measured on these rows.
@@ -87,6 +88,7 @@ class TrialTrainer:
     newest: str | None = None
     budgets: Budgets | None = None
     outputs: bool = False
+    all_rows: Callable[[], Cache] | None = None
     quiet: Callable[[], AbstractContextManager[None]] = nullcontext
     # Made before any training, so that a callback that changes during a trial starts each one as it was given.
     _originals: list[Any] = field(default_factory=list)
@@ -302,21 +304,21 @@ class TrialTrainer:
             return self.batch_size
         return min(self.batch_size, self.workers.round_up(default_batch_size(rows.rows)))
 
-    def _build(self, hp: Any, seed: int) -> tuple[Any, TrainOptions]:
+    def _build(self, hp: Any, seed: int, layout: Layout | None = None) -> tuple[Any, TrainOptions]:
         keras.utils.set_random_seed(seed)
         options = self.options.tune(hp)
         with using_precision(self.options.precision), self.workers.scope():
-            return build(self.space, hp, self.layout), options
+            return build(self.space, hp, layout or self.layout), options
 
     def refit(self, row: Mapping[str, Any], deadline: float | None = None) -> Any:
-        """Trains a finished trial once more, on training and validation rows, by the epochs that made its best weights.
+        """Trains a finished trial once more, on all rows, by the epochs that made its best weights.
 
         Args:
             row: A row of `Run.trials`.
             deadline: `time.monotonic()` at which to end, or None.
 
         Returns:
-            The Keras model, without its optimizer.
+            The Keras model, without its optimizer, on the columns of `all_rows`.
 
         Raises:
             TrialFailed: If the deadline or a loss that is not finite ends it early.
@@ -325,12 +327,15 @@ class TrialTrainer:
         return self._refit(row, deadline)
 
     def _refit(self, row: Mapping[str, Any], deadline: float | None) -> Any:
-        model, options = self._build(_hyperparameters(row["values"]), row["seed"])
+        if self.all_rows is None:
+            raise TrialFailed("this trainer knows the rows of the trials alone")
+        cache = self.all_rows()
+        model, options = self._build(_hyperparameters(row["values"]), row["seed"], cache.layout)
         result = train(
             model,
-            [self.train, self.validation],
+            [cache.train],
             None,
-            layout=self.layout,
+            layout=cache.layout,
             options=options,
             batch_size=self.batch_size,
             rates=row["course"],

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from autorec.searchers.cores import Share
+from autorec.searchers.heap import settled_heap
 
 MODULE = "autorec.searchers.trial_process"
 BEAT = 1.0  # seconds between signs of life
@@ -75,8 +76,9 @@ class TrialProcess:
             self.send("broken", f"{type(error).__name__}: {error}")
             return
         self.send("ready", None)
-        while True:
-            self._train(evaluate, setting, self._jobs.get())
+        with settled_heap():
+            while True:
+                self._train(evaluate, setting, self._jobs.get())
 
     def _load(self, setting: Setting) -> Any:
         from autorec.tensorflow_log import LEVEL, import_quietly

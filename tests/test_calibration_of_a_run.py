@@ -13,9 +13,11 @@ import tensorflow as tf
 
 import autorec
 from autorec.cli import main
+from autorec.data.cache import Cache
 from autorec.errors import ConfigError
 from autorec.recommender import CTRRecommender
 from autorec.run import Run
+from autorec.steps.calibration import validation_rows
 from autorec.training import metrics
 from tests import fitted
 from tests.fitted import QUICK
@@ -157,6 +159,24 @@ def test_a_refit_keeps_the_calibrator_of_its_trial() -> None:
     assert rec.predictor_.card["calibrated"]
     of = [(one.calibration_ or {})["targets"]["click"]["log_loss"] for one in (rec, alone)]
     assert of[0] == of[1]
+
+
+def test_segments_of_a_refitted_model_have_the_ids_of_its_own_encoder() -> None:
+    first = rows(0).drop("like").filter(pl.col("device") != "desktop")  # the most common one, unknown to the trials
+    rec = CTRRecommender().fit(first, **{**OFF, "target": "click", "validation_data": rows(1).drop("like")}, refit=True)
+    rec.calibrate("isotonic", by="device", progress=False)
+    encoder = rec.predictor_.encoder
+    ids = dict(enumerate(encoder.vocabularies["device"].values, 2))
+    assert sorted(ids.values()) == sorted(set(rows(1)["device"]))
+    own = Run(rec.directory_, read_only=True)
+    curves = (own.calibration or {})["targets"]["click"]["calibrator"]["segments"]
+    assert {ids[int(number)] for number in curves} == {"phone"}
+    cache = Cache.open(rec.directory_ / "cache")
+    place = [column.name for column in cache.layout.ids].index("device")
+    found: Any = validation_rows(own, cache, place).segments
+    assert [ids.get(number) for number in found[:50]] == [
+        name if name != "desktop" else None for name in rows(1)["device"][:50]
+    ]
 
 
 @pytest.mark.long

@@ -239,6 +239,7 @@ def test_a_command_writes_nothing_but_its_own_lines(folder: Path) -> None:
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["auc", "log_loss", "ece"]
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_the_demo_tells_how_near_the_best_possible_model_it_came(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

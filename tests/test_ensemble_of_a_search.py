@@ -213,6 +213,24 @@ def test_a_fit_of_one_model_ends_in_none() -> None:
         CTRRecommender().fit(clicks(), target="click", ensemble=True)
 
 
+def test_its_members_are_trained_once_more_on_all_rows(tmp_path: Path) -> None:
+    more = {**QUICK, "statistics": "kfold", "searcher": "random", "max_trials": 2, "directory": tmp_path / "run"}
+    rows, new = clicks(3000), clicks(500, 9)
+    rec = CTRRecommender(DNN(dim=4)).search(rows, target="click", **more)
+    rec.ensemble(pruning=None, progress=False)
+    before = rec.predict(new)
+    for _ in range(2):  # the second time there is nothing to do
+        rec.search(rows, target="click", **more, refit=True)
+    run, card = Run(rec.directory_, read_only=True), rec.predictor_.card
+    assert len(run.events("refit")) == 1
+    assert run.model_id == {"ensemble": "0000", "refit": True}
+    assert (card["refitted"], card["data"]["training_rows"], len(card["ensemble"]["members"])) == (True, 3000, 2)
+    assert np.abs(rec.predict(new) - before).max() > 1e-4
+    assert np.corrcoef(logits(rec.predict(new)), logits(before))[0, 1] > 0.7
+    assert np.array_equal(autorec.load(rec.export(tmp_path / "model")).predict(new), rec.predict(new))
+    assert not list(run.directory.glob("*cache-all*"))
+
+
 # Of a growing search
 
 
@@ -259,6 +277,7 @@ def test_two_workers_grow_an_ensemble_too() -> None:
 # Of an effort
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_the_best_effort_ends_in_time_with_an_ensemble_or_says_why_not() -> None:
     told: list[str] = []

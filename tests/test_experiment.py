@@ -408,6 +408,7 @@ def test_a_killed_search_ends_as_the_undisturbed_one_and_trains_no_finished_tria
         finished |= {number} if event == "trial_finished" else set()
 
 
+@pytest.mark.alone
 @pytest.mark.long
 @pytest.mark.parametrize(
     "arguments",
@@ -430,6 +431,7 @@ def test_a_time_limit_holds_for_all_of_a_search(tmp_path: Path, arguments: dict[
     assert rec.leaderboard()["status"].str.starts_with("completed").any()
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_a_search_with_a_time_limit_goes_on_with_more_time(tmp_path: Path) -> None:
     first = search(tmp_path, max_trials=None, time_limit=4).leaderboard().height

@@ -156,7 +156,7 @@ def _map(path: Path, dtype: np.dtype[Any], columns: int, rows: int | None) -> np
 
 @dataclass
 class Cache:
-    """An encoded log: two parts, and the encoder that made them.
+    """An encoded log: its parts, and the encoder that made them.
 
     Args:
         directory: Where it is.
@@ -212,5 +212,5 @@ class Cache:
 
     @cached_property
     def validation(self) -> Part:
-        """The validation rows."""
+        """The validation rows; `encode_all` makes a cache that has none."""
         return open_part(self.directory / "validation", self.meta["parts"]["validation"])

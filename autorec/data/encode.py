@@ -7,7 +7,7 @@ known, the ids on disk are rewritten to local ids in place, and the statistics c
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +33,7 @@ from autorec.data.source import BLOCK
 from autorec.data.split import assign
 from autorec.data.statistics_columns import StatisticsColumns
 from autorec.data.table import Source, as_source
+from autorec.data.thresholds import Thresholds
 from autorec.data.trees import TreeColumns
 from autorec.data.vocabulary import Vocabulary
 from autorec.errors import DataError, unknown_name
@@ -85,23 +86,81 @@ def encode(
         raise unknown_name("statistics", statistics, ("ordered", "kfold"))
     check_schema(schema)
     mask = None if validation is not None else assign(source, schema, split, fraction, seed)
+    reading: list[_Reading] = [(source, mask)]
+    if validation is not None:
+        reading.append((validation, np.zeros(0, bool)))
+    how = _How(statistics, trees, seed, progress or (lambda event: None), deadline)
     thresholds = learn_thresholds(source, schema, mask)
-    if thresholds:
-        source = LongSource(source, thresholds)
-        validation = None if validation is None else LongSource(validation, thresholds)
+    return _encode(reading, schema, directory, ("train", "validation"), thresholds, how, source.fingerprint)
+
+
+def encode_all(
+    sources: Sequence[Source],
+    schema: Schema,
+    directory: str | Path,
+    *,
+    like: Cache,
+    seed: int = 0,
+    statistics: str | None = "ordered",
+    progress: Progress | None = None,
+    deadline: float | None = None,
+) -> Cache:
+    """Encodes all rows of some sources as training rows of a new cache, which has no validation rows.
+
+    Vocabularies, moments, quantiles, statistics and forests are those of all rows. What is long stays what it is in
+    another cache: it says what is learned, not from what.
+
+    Args:
+        sources: Where the rows are, in this order.
+        schema: As in `encode`.
+        directory: As in `encode`.
+        like: The cache of the same rows whose models are trained again on these: it has trees if that one has.
+        seed, statistics, progress, deadline: As in `encode`.
+
+    Raises:
+        DataError: As `encode` does.
+    """
+    how = _How(statistics, like.encoder.forest is not None, seed, progress or (lambda event: None), deadline)
+    reading: list[_Reading] = [(source, None) for source in sources]
+    return _encode(reading, schema, Path(directory), ("train",), like.encoder.thresholds, how, lambda: like.fingerprint)
+
+
+# A source, and its validation rows as `FirstPass.read` takes them.
+_Reading = tuple[Source, np.ndarray | None]
+
+
+@dataclass(frozen=True)
+class _How:
+    """How the columns beyond the rows' own are made; see `encode`."""
+
+    statistics: str | None
+    trees: bool
+    seed: int
+    progress: Progress
+    deadline: float | None
+
+
+def _encode(
+    reading: Sequence[_Reading],
+    schema: Schema,
+    directory: Path,
+    parts: tuple[str, ...],
+    thresholds: Mapping[str, Thresholds],
+    how: _How,
+    fingerprint: Callable[[], str],
+) -> Cache:
+    """Reads sources one behind the other into the parts of a new cache."""
     try:
         with _system_memory(), new_folder(directory) as folder:
-            with closing(FirstPass(schema, folder)) as first:
-                report = progress or (lambda event: None)
-                for rows in first.read(source, mask):
-                    report({"event": "encode", "rows": rows, "of": source.rows})
-                if validation is not None:
-                    for rows in first.read(validation, np.zeros(0, bool)):
-                        report({"event": "encode", "rows": rows, "of": validation.rows})
-                encoder, meta = _Finish(first, folder, report, deadline).finish(statistics, trees, seed)
-            encoder.thresholds = thresholds
+            with closing(FirstPass(schema, folder, parts)) as first:
+                for source, mask in reading:
+                    labelled = LongSource(source, thresholds) if thresholds else source
+                    for rows in first.read(labelled, mask):
+                        how.progress({"event": "encode", "rows": rows, "of": source.rows})
+                encoder, meta = _Finish(first, folder, how).finish()
+            encoder.thresholds = dict(thresholds)
             encoder.save(folder / "encoder")
-            meta |= {"format": FORMAT, "fingerprint": source.fingerprint()}
+            meta |= {"format": FORMAT, "fingerprint": fingerprint()}
             write_json(folder / META, meta)
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -130,14 +189,14 @@ class _Finish:
 
     first: FirstPass
     folder: Path
-    progress: Progress
-    deadline: float | None
+    how: _How
 
     @property
     def schema(self) -> Schema:
         return self.first.schema
 
-    def finish(self, statistics: str | None, trees: bool, seed: int) -> tuple[Encoder, dict[str, Any]]:
+    def finish(self) -> tuple[Encoder, dict[str, Any]]:
+        how = self.how
         description = {name: writer.close() for name, writer in self.first.writers.items()}
         for name, part in description.items():
             if part["rows"] == 0:
@@ -148,17 +207,17 @@ class _Finish:
         encoder = Encoder(self.schema, layout, vocabularies, latest=self.first.last_times())
         for name, part in description.items():
             self._rewrite(name, part, layout, ids_of)
-        if statistics is not None and layout.ids:
-            self.progress({"event": "statistics"})
-            order = self._order(description, seed)
-            StatisticsColumns(encoder, self.folder, description, order, statistics, self.deadline, self._say).make()
-        if trees:
-            self.progress({"event": "trees"})
-            TreeColumns(encoder, self.folder, description, seed, self.deadline, self._say).make()
+        if how.statistics is not None and layout.ids:
+            how.progress({"event": "statistics"})
+            order = self._order(description, how.seed)
+            StatisticsColumns(encoder, self.folder, description, order, how.statistics, how.deadline, self._say).make()
+        if how.trees:
+            how.progress({"event": "trees"})
+            TreeColumns(encoder, self.folder, description, how.seed, how.deadline, self._say).make()
         return encoder, {"parts": description, "pretrained": vectors}
 
     def _say(self, text: str) -> None:
-        self.progress({"event": "message", "text": text})
+        self.how.progress({"event": "message", "text": text})
 
     def _vocabularies(self) -> tuple[dict[str, Vocabulary], dict[str, np.ndarray]]:
         jobs = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,18 +42,19 @@ class _Rows:
 
 
 class FirstPass:
-    """Reads sources and writes their rows, with provisional ids, into the files of two parts.
+    """Reads sources and writes their rows, with provisional ids, into the files of the parts.
 
     Reading, encoding and writing of successive batches overlap; the columns of a batch are encoded side by side.
 
     Args:
         schema: What to read, and as what.
         folder: Where the parts go.
+        parts: Their names; `train` alone where no row is held out.
     """
 
-    def __init__(self, schema: Schema, folder: Path) -> None:
+    def __init__(self, schema: Schema, folder: Path, parts: Sequence[str] = ("train", "validation")) -> None:
         self.schema = schema
-        self.writers = {name: PartWriter(folder / name) for name in ("train", "validation")}
+        self.writers = {name: PartWriter(folder / name) for name in parts}
         self.counts: dict[str, Counts] = {}
         self.sample = NumberSample()
         self.latest: dict[str, int] = {}

@@ -62,7 +62,8 @@ class StatisticsColumns:
         begin = time.monotonic()
         self._learn(problem, "statistics", [(i,) for i in able])
         self._make_pairs(problem, able, (time.monotonic() - begin) / len(able))
-        self._other_rows()
+        if "validation" in self.description:
+            self._other_rows()
 
     def _make_pairs(self, problem: Problem, able: Sequence[int], seconds: float) -> None:
         """Chooses and learns the pairs, as many as there is time for; `seconds` is what a single column took."""

@@ -66,7 +66,7 @@ class _TimeIsUp(Exception):
 
 @dataclass
 class TreeColumns:
-    """Grows the forests and writes the groups `margins` and `leaves` of both parts; or neither, if time is up.
+    """Grows the forests and writes the groups `margins` and `leaves` of the parts; or neither, if time is up.
 
     Args:
         encoder: Gets the forest and the columns' descriptions.
@@ -97,7 +97,8 @@ class TreeColumns:
         try:
             forest = self._grow(part, inputs, shares)
             moments = self._write("train", forest, shares)
-            self._write("validation", forest, None)
+            if "validation" in self.description:
+                self._write("validation", forest, None)
         except _TimeIsUp:
             self._withdraw()
             self.say("no trees: there is no time for them")

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from autorec.calibration.choice import MOST, Chosen, check_method, check_rows, choose
 from autorec.calibration.fitting import Scored
 from autorec.data.cache import Cache
+from autorec.data.encoder import Encoder
 from autorec.data.layout import Layout
 from autorec.data.schema import Schema
+from autorec.data.vocabulary import MISSING, UNKNOWN
 from autorec.errors import ConfigError, unknown_name
 from autorec.export.folder import load_model
-from autorec.loading import ENSEMBLE, MODEL, load_run
+from autorec.loading import ENCODER, ENSEMBLE, MODEL, REFIT, load_run
 from autorec.run import Run
 from autorec.searchers.outputs import outputs_of, read_outputs
 from autorec.training import metrics
@@ -147,7 +150,8 @@ def make_calibration(
 def validation_rows(run: Run, cache: Cache, column: int | None = None) -> Rows:
     """Returns what the run's model answers for the validation rows.
 
-    A refitted model was trained on them: what its trial answered before stands for it.
+    A refitted model was trained on them: what the trial or the ensemble answered before stands for it. Segments have
+    the ids of the model's own encoder.
 
     Raises:
         ConfigError: If the files of the best trial, or of the ensemble, are not kept.
@@ -164,9 +168,22 @@ def validation_rows(run: Run, cache: Cache, column: int | None = None) -> Rows:
             raise ConfigError("directory", "a run whose model's files are kept", str(run.directory))
         outputs = outputs_of(load_model(folder / MODEL), part, layout)
     segments = None if column is None else np.asarray(part.arrays["ids"][:, column])
+    if segments is not None and column is not None and run.refit is not None:
+        segments = _renumbered(segments, column, cache.encoder, Encoder.load(run.directory / REFIT / ENCODER))
     by_target = {target.name: values for target, values in zip(layout.targets, outputs)}
     weights = None if part.weights is None else np.asarray(part.weights)
     return Rows(VALIDATION, by_target, np.asarray(part.labels), weights, segments)
+
+
+def _renumbered(ids: np.ndarray, column: int, old: Encoder, new: Encoder) -> np.ndarray:
+    """Returns the ids that another encoder gives to the values of a column."""
+    table = old.layout.ids[column].table
+    if table not in old.vocabularies:  # the parts of a time, which nothing learns
+        return ids
+    values = old.vocabularies[table].values.to_arrow()
+    numbers = pa.array(np.arange(len(values), dtype=np.int32))
+    known = new.vocabularies[table].lookup(pa.DictionaryArray.from_arrays(numbers, values))
+    return np.concatenate([np.array([MISSING, UNKNOWN], known.dtype), known])[ids]
 
 
 def check_calibration(method: Any, negatives_kept: Any = 1.0) -> None:

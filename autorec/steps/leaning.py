@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from autorec.run import origin
 from autorec.searchers.forward_selection import forward_selection
 from autorec.searchers.mixture import one_thread
 from autorec.steps.ensemble import EnsembleMaker
-from autorec.steps.members import good_trials, panel_of
+from autorec.steps.members import MOST_MEMBERS, Row, good_trials, panel_of
 
 _LEAST = 0.1  # seconds that a training counts for at least
 
@@ -28,10 +29,13 @@ class Leaning:
     Args:
         maker: Knows the run and what its trials answer.
         timed: Whether seconds count. Without them the choice is the same on every machine.
+        refit: Returns how long a refit of some trials will take, where the ensemble is to be refitted; else None.
     """
 
     maker: EnsembleMaker
     timed: bool = False
+    refit: Callable[[list[Row]], float] | None = None
+    kept: float = 0.0  # seconds that the refit of the ensemble of the trainings so far needs, as far as it is known
 
     def __call__(self) -> int | None:
         """Returns the number of the trial, or None where no trial has any weight or none can be told."""
@@ -48,6 +52,10 @@ class Leaning:
         panel = panel_of([outputs for _, outputs in known], self.maker.part, self.maker.layout, seed=self.maker.seed)
         with one_thread():
             weights = forward_selection(panel).weights
+        if self.refit is not None:
+            order = [place for place in np.argsort(-np.asarray(weights))[:MOST_MEMBERS] if weights[place] > 0.0]
+            members = [known[place][0] for place in order]
+            self.kept = self.refit([row for row in members if row["number"] is not None])
         begun = Counter(origin(row) for row in self.maker.run.events("started") if not row.get("fidelity"))
         shares: dict[int, float] = {}
         for (row, _), weight in zip(known, np.asarray(weights)):

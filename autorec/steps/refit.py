@@ -1,49 +1,102 @@
-"""The refit: the winner trained once more, on all rows."""
+"""The refit: the run's model trained once more, on all rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from autorec.data.cache import Cache
+from autorec.ensembles import join
 from autorec.errors import TrialFailed
 from autorec.files import new_folder
-from autorec.run import Run
-from autorec.searchers.trial import MODEL, TrialTrainer
+from autorec.loading import ENCODER, MODEL, REFIT
+from autorec.run import FOREST, Run
+from autorec.searchers.trial import TrialTrainer
 from autorec.steps.clock import Clock
+from autorec.steps.forest_model import forest_model
 
-REFIT = "refit"
+_MARGIN = 1.1  # estimates are off by so much
+_UNKNOWN = 1.0  # seconds that are taken for an encoding that nobody measured
 
 
-def refit(run: Run, trainer: TrialTrainer, *, clock: Clock, say: Callable[[str], None]) -> None:
-    """Trains the best trial of a run on training and validation rows, if there is time; its own model stays else.
+@dataclass
+class Refit:
+    """Trains the run's model once more on all rows, encoded anew, if there is time; the model as it is stays else.
+
+    Each network is trained for the epochs that made its best weights, at their rates, with its seed. Of an ensemble it
+    is every member; the weights stay. What the model validates at stays that of the model before: no row is left to
+    tell.
 
     Args:
-        run: Open for writing; the model goes into its folder `refit`.
+        run: Open for writing; the model goes into its folder `refit`, with the encoder of its rows.
         trainer: Trained the trials.
+        all_rows: Returns all rows as training rows; the trainer has the same.
         clock: Of the call.
         say: Receives in words what is done.
     """
-    best = run.best
-    if best is None or any(event["number"] == best["number"] for event in run.events("refit")):
-        return
-    needed, left = _seconds(best, trainer), clock.left
-    if left is not None and left < needed:
-        say(f"no refit: it would take some {needed:.0f} s, {left:.0f} s are left")
-        return
-    epochs = len(best["course"])
-    say(f"refit: trial {best['number']} on all rows for {epochs} epochs")
-    try:
-        model = trainer.refit(best, clock.deadline)
-    except TrialFailed as error:
-        say(f"no refit, the trial's own model stays: {error}")
-        return
-    with new_folder(run.directory / REFIT) as folder:
-        model.save(folder / MODEL)
-    run.append({"event": "refit", "number": best["number"], "epochs": epochs})
+
+    run: Run
+    trainer: TrialTrainer
+    all_rows: Callable[[], Cache]
+    clock: Clock
+    say: Callable[[str], None]
+
+    def make(self, *later: str) -> None:
+        """Refits the run's model, once.
+
+        Args:
+            later: Steps behind this one, which keep their shares of the time.
+        """
+        members = self._members()
+        if not members or self.run.refit is not None:
+            return
+        rows = [row for row, _ in members if row is not None]
+        deadline = self.clock.keeping(*later)
+        needed, left = self.seconds(rows), self.clock.left
+        if left is not None and left < needed:
+            self.say(f"no refit: it would take some {needed:.0f} s, {left:.0f} s are left")
+            return
+        self.say(f"refit on all rows: {_in_words(rows)}")
+        try:
+            self._make(members, deadline)
+        except TrialFailed as error:
+            self.say(f"no refit, the model as it is stays: {error}")
+
+    def seconds(self, rows: Iterable[Mapping[str, Any]]) -> float:
+        """Returns how long a refit of some trials will take, by their own time and that of the encoding."""
+        encoding = self.run.events("encoded")
+        total = sum(self._training(row) for row in rows)
+        return _MARGIN * (total + (encoding[-1]["seconds"] if encoding else _UNKNOWN))
+
+    def _training(self, row: Mapping[str, Any]) -> float:
+        trainer = self.trainer
+        read = min(row["fidelity"].get("rows") or trainer.train.rows, trainer.train.rows)
+        share = read / (trainer.train.rows + trainer.validation.rows)
+        return float(row["seconds"] * len(row["course"]) / (row["epochs"] * share))
+
+    def _members(self) -> list[tuple[dict[str, Any] | None, float]]:
+        """Returns the rows of the trials that the run's model is made of, None for the forest, and their weights."""
+        ensemble, best = self.run.ensemble, self.run.best
+        if ensemble is None:
+            return [] if best is None else [(best, 1.0)]
+        rows: dict[Any, dict[str, Any] | None] = {row["number"]: row for row in self.run.trials()}
+        rows[FOREST] = None
+        return [(rows[member["trial"]], member["weight"]) for member in ensemble["members"]]
+
+    def _make(self, members: Sequence[tuple[dict[str, Any] | None, float]], deadline: float | None) -> None:
+        cache = self.all_rows()
+        models: list[Any] = []
+        for row, _ in members:
+            models.append(forest_model(cache.layout) if row is None else self.trainer.refit(row, deadline))
+        model = models[0] if len(models) == 1 else join(models, [weight for _, weight in members])
+        with new_folder(self.run.directory / REFIT) as folder:
+            model.save(folder / MODEL)
+            shutil.copytree(cache.directory / ENCODER, folder / ENCODER)
+        self.run.append({"event": "refit", "of": self.run.model_id, "rows": cache.train.rows})
 
 
-def _seconds(best: Mapping[str, Any], trainer: TrialTrainer) -> float:
-    """Returns how long a refit will take, by the trial's own time."""
-    read = min(best["fidelity"].get("rows") or trainer.train.rows, trainer.train.rows)
-    share = read / (trainer.train.rows + trainer.validation.rows)
-    return float(best["seconds"] * len(best["course"]) / (best["epochs"] * share))
+def _in_words(rows: Sequence[Mapping[str, Any]]) -> str:
+    epochs = ", ".join(f"{row['number']} ({len(row['course'])})" for row in rows)
+    return f"trials and epochs {epochs}" if len(rows) > 1 else f"trial and epochs {epochs}"

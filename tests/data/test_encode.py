@@ -18,8 +18,9 @@ from sklearn.metrics import roc_auc_score
 
 from autorec.data.cache import Cache
 from autorec.data.demo import click_log
-from autorec.data.encode import encode
+from autorec.data.encode import encode, encode_all
 from autorec.data.lists import Lists
+from autorec.data.long_target import LongTarget
 from autorec.data.schema import Feature, Schema
 from autorec.data.statistics import Problem
 from autorec.data.statistics_columns import StatisticsColumns
@@ -315,6 +316,34 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     assert most[1] - most[0] < 300_000 * 60
 
 
+# All rows
+
+
+@pytest.mark.parametrize("statistics", ["ordered", "kfold"])
+def test_all_rows_are_encoded_as_training_rows_are(tmp_path: Path, cache: Cache, statistics: str) -> None:
+    other = log(40, seed=9)
+    held = encode(as_source(log()), schema(), tmp_path / "a", validation=as_source(other), statistics=statistics)
+    all_rows = encode_all([as_source(log())], schema(), tmp_path / "b", like=held, statistics=statistics)
+    for part in ("encoder", "train"):
+        assert files(all_rows.directory / part) == files(held.directory / part)
+    assert not (all_rows.directory / "validation").exists()
+    both = encode_all([as_source(log()), as_source(other)], schema(), tmp_path / "c", like=held, statistics=statistics)
+    assert both.train.rows == ROWS + 40
+    np.testing.assert_array_equal(both.train.labels[ROWS:], held.validation.labels)
+
+
+def test_what_is_long_stays_what_it_was_and_trees_are_grown_where_they_were(tmp_path: Path) -> None:
+    frame = planted().with_columns(dwell=pl.Series(np.random.default_rng(0).exponential(size=3_000)))
+    long = planted_schema(targets=["dwell"], long={"dwell": LongTarget(quantile=0.9)})
+    held = encode(as_source(frame), long, tmp_path / "a", trees=True)
+    changed = frame.with_columns(pl.col("dwell") * 2)
+    all_rows = encode_all([as_source(changed)], long, tmp_path / "b", like=held)
+    threshold = held.encoder.thresholds["dwell"].overall
+    np.testing.assert_array_equal(all_rows.train.labels[:, 0], changed["dwell"].to_numpy() > threshold)
+    assert all_rows.encoder.thresholds == held.encoder.thresholds
+    assert all_rows.layout.groups == held.layout.groups
+
+
 def planted(rows: int = 3_000) -> pl.DataFrame:
     """A log whose target hangs on two columns together."""
     ids = np.random.default_rng(9).integers(0, 12, (rows, 3))
@@ -322,7 +351,7 @@ def planted(rows: int = 3_000) -> pl.DataFrame:
 
 
 def planted_schema(**more: Any) -> Schema:
-    return Schema([Feature(name, "categorical", "int") for name in "abc"], targets=["y"], **more)
+    return Schema([Feature(name, "categorical", "int") for name in "abc"], **{"targets": ["y"], **more})
 
 
 def test_with_a_deadline_in_the_past_pairs_alone_are_left_out_and_a_message_says_so(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from autorec.searchers.alarm import Overrun, alarm
 
 
+@pytest.mark.alone
 def test_a_loop_without_end_is_ended_though_it_catches_every_exception() -> None:
     def loop() -> None:
         while True:
@@ -26,6 +27,7 @@ def test_a_loop_without_end_is_ended_though_it_catches_every_exception() -> None
     assert time.monotonic() - begin < 2
 
 
+@pytest.mark.alone
 def test_an_exception_that_python_drops_is_raised_once_more() -> None:
     class Slow:
         def __del__(self) -> None:

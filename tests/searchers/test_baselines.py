@@ -75,6 +75,7 @@ def test_without_time_left_the_rows_say_so() -> None:
     assert {row["error"] for row in rows.values()} == {"no time was left"}
 
 
+@pytest.mark.alone
 def test_a_deadline_ends_lightgbm_between_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("autorec.searchers.baselines._ROUNDS", 10**6)
     monkeypatch.setattr("autorec.searchers.baselines._PATIENCE", 10**6)

@@ -143,6 +143,7 @@ def test_a_trial_that_kills_every_process_is_a_failed_row_and_the_others_are_not
     assert rows[1]["error"] == cause
 
 
+@pytest.mark.alone
 @pytest.mark.long
 def test_a_trial_that_no_alarm_reaches_is_ended_at_the_limit_all_the_same(tmp_path: Path) -> None:
     def evaluate(job: Job) -> Any:

@@ -401,6 +401,22 @@ def test_what_an_ensemble_leans_on_fills_its_share_of_the_time(limited: Limited)
     assert all(row["parent"] in (None, 1) for row in rows)
 
 
+@pytest.mark.parametrize(("kept", "ends"), [(40.0, (140.0, 160.0)), (90.0, (100.0, 115.0)), (300.0, (190.0, 200.0))])
+def test_repetitions_for_an_ensemble_leave_what_its_refit_needs_if_there_is_as_much(
+    limited: Limited, kept: float, ends: tuple[float, float]
+) -> None:
+    class Lean:
+        kept = 0.0
+
+        def __call__(self) -> int:
+            self.kept = kept  # known from the first choice on
+            return 1
+
+    _, run, took = limited(200.0, schedule=Schedule(finalists=2, seeds=2), lean=Lean())
+    assert ends[0] <= took <= ends[1]
+    assert all(row["parent"] in (None, 1) for row in run.trials())
+
+
 def test_time_that_no_repetition_for_an_ensemble_needs_is_the_searchs(limited: Limited) -> None:
     _, run, took = limited(200.0, schedule=Schedule(finalists=1, seeds=2), lean=lambda: 1, max_trials=100)
     rows = run.trials()

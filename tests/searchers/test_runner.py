@@ -247,6 +247,7 @@ def test_progress_hears_of_every_trial(tmp_path: Path) -> None:
     assert all(event["remaining"] > 0 for event in heard)
 
 
+@pytest.mark.alone
 def test_a_trial_that_does_not_come_back_fails_and_the_search_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -305,6 +306,7 @@ def test_a_trial_that_always_comes_back_may_use_all_of_the_time_first(tmp_path: 
     assert seen[1] < deadline - 30
 
 
+@pytest.mark.alone
 def test_a_trusted_trial_is_ended_at_the_time_limit_only_once_there_is_a_result(tmp_path: Path) -> None:
     class Slow:
         trusted = True
@@ -388,6 +390,7 @@ def test_a_trial_without_memory_fails_with_its_cause_and_frees_what_it_held(tmp_
     assert held[0]() is None
 
 
+@pytest.mark.alone
 def test_a_search_of_slow_trials_ends_when_no_other_could_come_as_far(tmp_path: Path) -> None:
     def evaluate(job: Job) -> Any:
         assert job.deadline is not None

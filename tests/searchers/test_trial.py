@@ -7,6 +7,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -201,12 +202,16 @@ def test_a_model_without_its_optimizer_predicts_the_same() -> None:
     assert not bare.compiled
 
 
+ALL = SimpleNamespace(train=None, layout=Layout())  # all rows, as a cache has them
+
+
 def test_a_refit_follows_the_course_of_the_trial_on_all_rows(tmp_path: Path, calls: list[Any]) -> None:
     row = {"values": {"units": 2}, "seed": 3, "course": [0.1, 0.01]}
     calls.clear()
     with Run(tmp_path) as run:
-        model = trainer_of(run).refit(row)
+        model = trainer_of(run, all_rows=lambda: ALL).refit(row)
     assert model.get_layer("dense").units == 2
+    assert calls[0]["layout"] is ALL.layout
     assert calls[0]["rates"] == [0.1, 0.01]
     assert "epochs" not in calls[0]
 
@@ -214,7 +219,7 @@ def test_a_refit_follows_the_course_of_the_trial_on_all_rows(tmp_path: Path, cal
 def test_a_refit_that_is_cut_short_fails(tmp_path: Path, calls: list[Any]) -> None:
     row = {"values": {}, "seed": 3, "course": [0.1] * 3}
     with Run(tmp_path) as run, pytest.raises(TrialFailed, match="time"):
-        trainer_of(run).refit(row)
+        trainer_of(run, all_rows=lambda: ALL).refit(row)
 
 
 def test_a_trial_that_its_loss_ended_early_is_kept_and_told(

@@ -99,9 +99,17 @@ def test_a_refitted_model_is_calibrated_by_what_its_trial_answered(run: Run) -> 
     answers = np.linspace(-1, 1, 300, dtype=np.float32)[None]
     run.trial_directory(1).mkdir(parents=True, exist_ok=True)
     write_outputs(run.trial_directory(1), answers)
-    run.append({"event": "refit", "number": 1, "epochs": 2})
+    run.append({"event": "refit", "of": {"trial": 1}, "rows": 300})
     found = calibration.validation_rows(run, CACHED)  # type: ignore[arg-type]
     np.testing.assert_array_equal(found.outputs["click"], answers[0])
+
+
+def test_a_calibration_ends_with_a_refit_behind_it(run: Run) -> None:
+    make_calibration(run, LAYOUT, rows(), "platt")
+    run.append({"event": "refit", "of": run.model_id, "rows": 300})
+    assert run.calibration is None
+    make_calibration(run, LAYOUT, rows(), "platt")
+    assert run.calibration is not None
 
 
 def test_a_trial_whose_files_are_gone_is_refused(run: Run) -> None:

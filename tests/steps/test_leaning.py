@@ -62,6 +62,15 @@ def test_without_a_time_limit_the_clock_chooses_nothing(run: Run) -> None:
             assert Leaning(maker(run))() == first
 
 
+def test_it_knows_what_a_refit_of_the_ensemble_takes(run: Run) -> None:
+    asked: list[list[int]] = []
+    lean = Leaning(maker(run), refit=lambda rows: asked.append([row["number"] for row in rows]) or 7.0)
+    assert lean.kept == 0.0
+    lean()
+    assert lean.kept == 7.0
+    assert [sorted(numbers) for numbers in asked] == [[0, 1]]
+
+
 def test_what_cannot_be_told_ends_no_search(run: Run) -> None:
     said: list[str] = []
     made = maker(run, said)

@@ -1,4 +1,4 @@
-"""The winner trained once more."""
+"""The run's model trained once more."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ from types import SimpleNamespace
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 
+from autorec.data.layout import Layout, StatisticColumn, TargetColumn
 from autorec.errors import TrialFailed
+from autorec.loading import ENCODER, REFIT
 from autorec.run import Run
 from autorec.searchers.trial import MODEL
 from autorec.steps.clock import Clock
-from autorec.steps.refit import REFIT, refit
+from autorec.steps.refit import Refit
+
+LAYOUT = Layout(
+    margins=(StatisticColumn("margin(click)", (), "margin", "click", 0.0, 1.0),),
+    targets=(TargetColumn("click", "binary", mean=0.5, std=0.5, low=0.0, high=1.0),),
+)
 
 
 class Trainer:
-    """A trainer that is done at once, or fails."""
+    """A trainer that is done at once, or fails; a model of it answers the number of its trial."""
 
     train, validation = SimpleNamespace(rows=90), SimpleNamespace(rows=10)
 
@@ -30,57 +38,101 @@ class Trainer:
         self.asked.append(row["number"])
         if self.error is not None:
             raise self.error
-        return keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        inputs = keras.Input((1,), name="margins")
+        answer = keras.layers.Dense(
+            1, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(row["number"])
+        )
+        return keras.Model({"margins": inputs}, {"click": answer(inputs)})
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Any:
-    """A run of two trials that took 9 seconds for 4 epochs each, 2 of them to the best; the second is the better."""
+    """A run of three trials that took 9 seconds for 4 epochs each, 2 of them to the best; the last is the best."""
     with Run(tmp_path / "run") as run:
+        run.append({"event": "encoded", "seconds": 5.0})
         run.append({"event": "search", "direction": "max"})
-        for number, score in enumerate((0.6, 0.7)):
+        for number, score in enumerate((0.5, 0.6, 0.7)):
             more = {"status": "completed", "seconds": 9.0, "epochs": 4, "course": [0.1, 0.1]}
             run.append({"event": "started", "number": number, "values": {"a": number}, "seed": 1})
             run.append({"event": "finished", "number": number, "score": score, **more})
         yield run
 
 
-def test_the_best_trial_is_trained_for_its_best_epochs_and_kept(run: Run) -> None:
+def refit(run: Run, trainer: Trainer | None = None, said: list[str] | None = None, **clock: Any) -> Refit:
+    encoder = run.directory / "rows" / ENCODER
+    encoder.mkdir(parents=True, exist_ok=True)
+    (encoder / "encoder.json").write_text("of all rows")
+    cache = SimpleNamespace(layout=LAYOUT, train=SimpleNamespace(rows=100), directory=encoder.parent)
+    say = (said if said is not None else []).append
+    return Refit(run, trainer or Trainer(), lambda: cache, Clock(**clock), say)  # type: ignore[arg-type, return-value]
+
+
+def ensemble(run: Run, **weights: float) -> None:
+    members = [{"trial": int(name[1:]) if name[1:].isdigit() else name, "weight": w} for name, w in weights.items()]
+    told = {"name": "ensemble", "status": "completed", "score": 0.8, "folder": "0000"}
+    run.append({"event": "ensemble", **told, "members": members})
+
+
+def answer(run: Run, margin: float = 0.0) -> float:
+    model = keras.models.load_model(run.directory / REFIT / MODEL)
+    return float(model({"margins": np.full((1, 1), margin, np.float32)})["click"][0, 0])
+
+
+def test_the_best_trial_is_trained_for_its_best_epochs_and_kept_with_its_encoder(run: Run) -> None:
+    said: list[str] = []
+    refit(run, said=said).make()
+    assert said == ["refit on all rows: trial and epochs 2 (2)"]
+    assert answer(run) == 2.0
+    assert (run.directory / REFIT / ENCODER / "encoder.json").read_text() == "of all rows"
+    assert run.refit == {"event": "refit", "of": {"trial": 2}, "rows": 100}
+    assert run.model_id == {"trial": 2, "refit": True}
+
+
+def test_all_members_of_an_ensemble_are_and_their_weights_stay(run: Run) -> None:
     trainer, said = Trainer(), list[str]()
-    refit(run, trainer, clock=Clock(), say=said.append)  # type: ignore[arg-type]
-    assert said == ["refit: trial 1 on all rows for 2 epochs"]
-    assert (run.directory / REFIT / MODEL).exists()
-    assert run.events("refit") == [{"event": "refit", "number": 1, "epochs": 2}]
+    ensemble(run, t1=0.25, t2=0.25, forest=0.5)
+    refit(run, trainer, said).make()
+    assert trainer.asked == [1, 2]
+    assert said == ["refit on all rows: trials and epochs 1 (2), 2 (2)"]
+    assert answer(run, margin=4.0) == 0.25 * 1 + 0.25 * 2 + 0.5 * 4.0
+    assert run.ensemble is not None
+    assert run.model_id == {"ensemble": "0000", "refit": True}
 
 
-def test_it_is_done_once(run: Run) -> None:
+def test_it_is_done_once_and_again_for_another_model(run: Run) -> None:
     trainer = Trainer()
     for _ in range(2):
-        refit(run, trainer, clock=Clock(), say=lambda text: None)  # type: ignore[arg-type]
-    assert trainer.asked == [1]
+        refit(run, trainer).make()
+    assert trainer.asked == [2]
+    ensemble(run, t0=0.5, t1=0.5)
+    assert run.refit is None
+    refit(run, trainer).make()
+    assert trainer.asked == [2, 0, 1]
 
 
 def test_without_enough_time_it_is_not_begun(run: Run) -> None:
     trainer, said = Trainer(), list[str]()
-    refit(run, trainer, clock=Clock(limit=4.9, begin=time.monotonic()), say=said.append)  # type: ignore[arg-type]
-    assert said == ["no refit: it would take some 5 s, 5 s are left"]
+    refit(run, trainer, said, limit=10.9, begin=time.monotonic()).make()
+    assert said == ["no refit: it would take some 11 s, 11 s are left"]  # 5 s of encoding, 5 s of training
     assert trainer.asked == []
 
 
 def test_a_winner_of_fewer_rows_is_known_to_take_longer(run: Run) -> None:
-    limits = {"values": {"a": 1}, "seed": 1, "fidelity": {"rows": 9}}
-    with Run(run.directory.parent / "cheap") as cheap:
-        cheap.append({"event": "search", "direction": "max"})
-        cheap.append({"event": "started", "number": 0, **limits})
-        cheap.append({**run.events("finished")[1], "number": 0, **limits})
-        said = list[str]()
-        refit(cheap, Trainer(), clock=Clock(limit=40.0), say=said.append)  # type: ignore[arg-type]
-    assert said == ["no refit: it would take some 50 s, 40 s are left"]
+    row = {**run.trials()[0], "fidelity": {"rows": 9}}
+    assert refit(run).seconds([row]) == pytest.approx(1.1 * (5 + 50))
+    assert refit(run).seconds([row, row]) == pytest.approx(1.1 * (5 + 100))
 
 
-def test_one_that_fails_leaves_the_trials_own_model(run: Run) -> None:
-    said = list[str]()
-    refit(run, Trainer(TrialFailed("too late")), clock=Clock(), say=said.append)  # type: ignore[arg-type]
-    assert said[-1] == "no refit, the trial's own model stays: too late"
-    assert run.events("refit") == []
+def test_one_that_fails_leaves_the_model_as_it_is(run: Run) -> None:
+    said: list[str] = []
+    refit(run, Trainer(TrialFailed("too late")), said).make()
+    assert said[-1] == "no refit, the model as it is stays: too late"
+    assert run.refit is None
+    assert run.model_id == {"trial": 2}
     assert not (run.directory / REFIT).exists()
+
+
+def test_without_a_trained_trial_there_is_nothing_to_refit(tmp_path: Path) -> None:
+    with Run(tmp_path / "empty") as empty:
+        refit(empty).make()
+        assert empty.events("refit") == []

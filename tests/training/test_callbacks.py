@@ -59,6 +59,7 @@ def test_a_later_callback_sees_the_exact_auc() -> None:
     assert len(history["val_auc"]) == 2
 
 
+@pytest.mark.alone
 def test_a_time_limit_ends_a_training() -> None:
     begin = time.monotonic()
     plain().fit(X, Y, epochs=10**6, batch_size=8, verbose=0, callbacks=[TimeLimit(0.5)])

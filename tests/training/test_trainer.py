@@ -156,6 +156,7 @@ def test_batch_callbacks_see_every_batch() -> None:
 # Time
 
 
+@pytest.mark.alone
 def test_a_deadline_ends_in_the_middle_of_an_epoch_with_a_score() -> None:
     part = small.part(60_000)
     deadline = time.monotonic() + 4.0
@@ -171,6 +172,7 @@ def test_a_deadline_that_is_over_still_gives_one_step_and_a_score() -> None:
     assert "val_auc" in result.metrics
 
 
+@pytest.mark.alone
 def test_a_time_limit_among_the_callbacks_is_a_deadline() -> None:
     limit = TimeLimit(2.0)
     begin = time.monotonic()
