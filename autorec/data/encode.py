@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,8 @@ def encode_all(
 ) -> Cache:
     """Encodes all rows of some sources as training rows of a new cache, which has no validation rows.
 
-    Vocabularies, moments, quantiles, statistics and forests are those of all rows. What is long stays what it is in
-    another cache: it says what is learned, not from what.
+    Vocabularies, moments, quantiles, statistics and forests are those of all rows. What is long, and of which pairs of
+    columns there are statistics, stays what it is in another cache: it says what is learned, not from what.
 
     Args:
         sources: Where the rows are, in this order.
@@ -121,6 +121,8 @@ def encode_all(
         DataError: As `encode` does.
     """
     how = _How(statistics, like.encoder.forest is not None, seed, progress or (lambda event: None), deadline)
+    pairs = dict.fromkeys(column.sources for column in like.layout.pairs)
+    how = replace(how, pairs=[(first, second) for first, second in pairs])
     reading: list[_Reading] = [(source, None) for source in sources]
     return _encode(reading, schema, Path(directory), ("train",), like.encoder.thresholds, how, lambda: like.fingerprint)
 
@@ -138,6 +140,7 @@ class _How:
     seed: int
     progress: Progress
     deadline: float | None
+    pairs: list[tuple[str, str]] | None = None  # instead of the schema's
 
 
 def _encode(
@@ -152,13 +155,14 @@ def _encode(
     """Reads sources one behind the other into the parts of a new cache."""
     try:
         with _system_memory(), new_folder(directory) as folder:
-            with closing(FirstPass(schema, folder, parts)) as first:
+            used = schema if how.pairs is None else replace(schema, pairs=how.pairs)
+            with closing(FirstPass(used, folder, parts)) as first:
                 for source, mask in reading:
                     labelled = LongSource(source, thresholds) if thresholds else source
                     for rows in first.read(labelled, mask):
                         how.progress({"event": "encode", "rows": rows, "of": source.rows})
                 encoder, meta = _Finish(first, folder, how).finish()
-            encoder.thresholds = dict(thresholds)
+            encoder.schema, encoder.thresholds = schema, dict(thresholds)
             encoder.save(folder / "encoder")
             meta |= {"format": FORMAT, "fingerprint": fingerprint()}
             write_json(folder / META, meta)

@@ -344,6 +344,14 @@ def test_what_is_long_stays_what_it_was_and_trees_are_grown_where_they_were(tmp_
     assert all_rows.layout.groups == held.layout.groups
 
 
+def test_pairs_are_those_that_were_chosen_though_others_would_be_now(tmp_path: Path) -> None:
+    held = encode(as_source(planted()), planted_schema(), tmp_path / "a")
+    other = planted().with_columns(a=pl.col("c"), c=pl.col("a"))  # now c and b tell the target together
+    all_rows = encode_all([as_source(other)], planted_schema(), tmp_path / "b", like=held)
+    assert [column.sources for column in all_rows.layout.pairs] == [column.sources for column in held.layout.pairs]
+    assert held.layout.pairs[0].sources == ("a", "b")
+
+
 def planted(rows: int = 3_000) -> pl.DataFrame:
     """A log whose target hangs on two columns together."""
     ids = np.random.default_rng(9).integers(0, 12, (rows, 3))
