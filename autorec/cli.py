@@ -32,6 +32,7 @@ _SEARCH = (
     "ensemble",
     "keep",
 )
+_SWITCH: dict[str, Any] = {"action": argparse.BooleanOptionalAction, "default": None}  # neither: as by --effort
 _EXAMPLES = {
     "search": "autorec search clicks.parquet --target click --time-limit 10m --out runs/clicks",
     "fit": "autorec fit clicks.parquet --target click --space dcnv2 --out runs/dcnv2",
@@ -142,7 +143,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument("--validation", metavar="DATA", help="validation rows (default: split off)")
     command.add_argument("--split", choices=("random", "time", "user"), default="random", help="default: %(default)s")
     command.add_argument("--validation-fraction", type=float, default=0.1, help="default: %(default)s")
-    command.add_argument("--trees", action="store_true", default=None, help="grow trees that models may read")
+    command.add_argument("--trees", **_SWITCH, help="grow trees that models may read")
     command.add_argument("--batch-size", type=int, help="rows of a step (default: by the number of rows)")
     command.add_argument("--epochs", type=int, help="most epochs (default: early stopping decides)")
     command.add_argument("--seed", type=int, default=0, help="default: %(default)s")
@@ -150,7 +151,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         "--strategy", choices=tuple(STRATEGIES), help="train each model on all devices, or in several processes"
     )
     command.add_argument("--precision", choices=PRECISIONS, help="of the arithmetic (default: float32)")
-    command.add_argument("--refit", action="store_true", default=None, help="train the model on all rows in the end")
+    command.add_argument("--refit", **_SWITCH, help="train the model on all rows in the end")
     command.add_argument(
         "--calibrate", metavar="METHOD", help="calibrate in the end: auto, isotonic, platt or temperature"
     )
@@ -181,9 +182,7 @@ def _add_search(commands: Any) -> None:
     command.add_argument("--workers", type=int, metavar="N", help="trials at a time, each in a process (default: 1)")
     command.add_argument("--executor", help="where: processes of this machine, or ray")
     command.add_argument("--ray-address", metavar="ADDRESS", help="of a Ray cluster, HOST:PORT")
-    command.add_argument(
-        "--ensemble", action="store_true", default=None, help="end in an ensemble of the best trials, if it is better"
-    )
+    command.add_argument("--ensemble", **_SWITCH, help="end in an ensemble of the best trials, if it is better")
     command.add_argument("--keep", type=int, help="best trials whose files are kept (default: 5, or by --effort)")
     command.set_defaults(default=command.get_default)
 

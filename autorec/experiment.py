@@ -161,7 +161,8 @@ class Experiment:
                 self.config,
                 self.cache,
                 self.emit,
-                lambda: self.clock.deadline if self.workers.count == 1 else None,
+                self.workers,
+                lambda: self.clock.keeping(*self._calibration_step),
             )
             self.trainer = self._trainer()
             check_encoded(self.cache, self.task, self.objective.name, self.source)
@@ -380,7 +381,7 @@ class Experiment:
 
     @property
     def _refit(self) -> Refit:
-        return Refit(self.run, self.trainer, self.all_rows, self.clock, self._say)
+        return Refit(self.run, self.trainer, self.all_rows, self.clock, self._say, self._budgets())
 
     @property
     def _ends_in_ensemble(self) -> bool:

@@ -74,7 +74,8 @@ def _predictor(run: Run, row: Mapping[str, Any], path: Path, refit: Mapping[str,
     """Returns the predictor of a row's model, or of the refitted one, which has the encoder of all rows."""
     cache, encoder = Cache.open(run.directory / "cache"), None
     if refit is not None:
-        path, encoder = run.directory / REFIT / MODEL, Encoder.load(run.directory / REFIT / ENCODER)
+        folder = refit_directory(run, refit)
+        path, encoder = folder / MODEL, Encoder.load(folder / ENCODER)
     return Predictor(load_model(path), encoder or cache.encoder, _card(run, row, cache, refit))
 
 
@@ -94,6 +95,11 @@ def calibration_facts(event: Mapping[str, Any]) -> dict[str, Any]:
     facts = {name: event[name] for name in ("method", "by", "rows", "negatives_kept")}
     told = event["targets"].items()
     return {**facts, "targets": {name: {k: v for k, v in one.items() if k != "calibrator"} for name, one in told}}
+
+
+def refit_directory(run: Run, refit: Mapping[str, Any]) -> Path:
+    """Returns the folder of a refit: the model, and the encoder of its rows."""
+    return run.directory / REFIT / refit["folder"]
 
 
 def _ensemble(run: Run, row: Mapping[str, Any], refit: Mapping[str, Any] | None) -> Predictor:
@@ -135,7 +141,7 @@ def _card(run: Run, row: Mapping[str, Any], cache: Cache, refit: Mapping[str, An
         "trial": row["number"],
         "metrics": row["metrics"],
         "values": row["values"],
-        "parameters": row["parameters"],
+        "parameters": row["parameters"] if refit is None else refit["parameters"],
         "seed": row["seed"],
         "search_seed": config.get("seed"),
         "refitted": refit is not None,

@@ -246,8 +246,8 @@ class Run:
     @property
     def refit(self) -> dict[str, Any] | None:
         """The event of the refit of what is the run's model, or None."""
-        last = self.events("refit")[-1:]
-        return dict(last[0]) if last and last[0]["of"] == self._chosen else None
+        last, chosen = self.events("refit")[-1:], self._chosen
+        return dict(last[0]) if last and chosen is not None and last[0].get("of") == chosen else None
 
     @property
     def calibration(self) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from autorec.searchers.trial_files import TrialFiles
 Emit = Callable[[dict[str, Any]], None]
 
 # Fields of a trainer that are made anew in the other process.
-_MADE_THERE = ("run", "train", "validation", "layout", "emit", "workers", "quiet")
+_MADE_THERE = ("run", "train", "validation", "layout", "emit", "workers", "quiet", "all_rows")
 
 
 @dataclass(frozen=True)

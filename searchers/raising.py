@@ -62,6 +62,7 @@ class Raising:
     fill: bool = False
     _known: dict[tuple[int, Fidelity, int], dict[str, Any]] = field(default_factory=dict)
     _counted: int = 0
+    _keeps: bool = False  # whether there was time for what follows the repetitions
 
     def __post_init__(self) -> None:
         self.total = None if self.deadline is None else max(self.deadline - time.monotonic(), 0.0)
@@ -136,9 +137,10 @@ class Raising:
             yield number, FULL, self._begun().count(number), None if self.deadline is None else self.deadline - kept
 
     def _kept(self) -> float:
-        """Returns the seconds to leave behind repetitions; none for what there is no time for any more."""
+        """Returns the seconds to leave behind repetitions; none for what there never was as much time for."""
         left, kept = self._left(), float(getattr(self.lean, "kept", 0.0))
-        return kept if left is None or kept <= left else 0.0
+        self._keeps = self._keeps or (kept > 0.0 and (left is None or kept <= left))
+        return kept if self._keeps else 0.0
 
     @property
     def _filling(self) -> bool:

@@ -16,7 +16,7 @@ import keras_tuner as kt
 
 from autorec.data.cache import Cache, Part
 from autorec.data.layout import Layout
-from autorec.errors import ConfigError, TrialFailed
+from autorec.errors import AutoRecError, ConfigError, TrialFailed
 from autorec.export.latency import latency
 from autorec.files import new_folder
 from autorec.run import Run
@@ -324,12 +324,13 @@ class TrialTrainer:
             TrialFailed: If the deadline or a loss that is not finite ends it early.
         """
         self.workers.from_chief({key: row[key] for key in ("values", "seed", "course")})
-        return self._refit(row, deadline)
+        try:
+            return self._refit(row, deadline)
+        finally:
+            clear()
 
     def _refit(self, row: Mapping[str, Any], deadline: float | None) -> Any:
-        if self.all_rows is None:
-            raise TrialFailed("this trainer knows the rows of the trials alone")
-        cache = self.all_rows()
+        cache = self._all_rows()
         model, options = self._build(_hyperparameters(row["values"]), row["seed"], cache.layout)
         result = train(
             model,
@@ -346,6 +347,16 @@ class TrialTrainer:
         if len(result.history) < len(row["course"]) or result.cut:
             raise TrialFailed("the time was over before it ended")
         return without_optimizer(model)
+
+    def _all_rows(self) -> Cache:
+        if self.all_rows is None:
+            raise TrialFailed("this trainer knows the rows of the trials alone")
+        try:
+            return self.all_rows()
+        except AutoRecError as error:
+            if self.workers.count == 1:
+                raise
+            raise OSError(str(error)) from error  # of this machine alone: the others would wait for ever
 
     def _progress(self, job: Job) -> list[Any]:
         if self.emit is None:

@@ -37,6 +37,7 @@ def test_every_example_is_run() -> None:
     assert tuple(sorted(path.stem for path in FOLDER.glob("*.py"))) == EXAMPLES
 
 
+@pytest.mark.alone
 @pytest.mark.long
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_runs_in_under_a_minute(name: str, tmp_path: Path) -> None:

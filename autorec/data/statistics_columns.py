@@ -1,4 +1,4 @@
-"""Writes the statistics columns of both parts of a cache."""
+"""Writes the statistics columns of the parts of a cache."""
 
 from __future__ import annotations
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from autorec.config import SearchConfig
-from autorec.data.cache import Cache
+from autorec.data.cache import META, Cache
 from autorec.data.encode import encode_all
+from autorec.data.layout import Layout
 from autorec.data.schema import Schema
 from autorec.data.source import Source
 from autorec.errors import TrialFailed
 from autorec.identity import CACHE
+from autorec.training.workers import Workers
 
 FOLDER = f"{CACHE}-all"
 
@@ -34,7 +36,8 @@ class AllRows:
         config: Which statistics, and the seed.
         like: The cache of the trials.
         emit: Receives events.
-        deadline: Returns `time.monotonic()` at which to end, or None.
+        workers: Those that must have the same rows.
+        deadline: Returns `time.monotonic()` at which to end, or None. Several workers have none: their clocks differ.
     """
 
     place: Path
@@ -44,6 +47,7 @@ class AllRows:
     config: SearchConfig
     like: Cache
     emit: Callable[[dict[str, Any]], None]
+    workers: Workers
     deadline: Callable[[], float | None]
     _cache: Cache | None = None
 
@@ -63,11 +67,12 @@ class AllRows:
                 seed=self.config.seed,
                 statistics=self.config.statistics,
                 progress=self.emit,
-                deadline=self.deadline(),
+                deadline=self.deadline() if self.workers.count == 1 else None,
             )
-            missing = set(self.like.layout.groups) - set(cache.layout.groups)
+            self.workers.check_equal("data", (cache.directory / META).read_text(encoding="utf-8"))
+            missing = [name for name in _columns(self.like.layout) if name not in _columns(cache.layout)]
             if missing:
-                raise TrialFailed(f"there is no time to make the columns {', '.join(sorted(missing))} of all rows")
+                raise TrialFailed(f"there is no time to make the columns {', '.join(missing)} of all rows")
             self._cache = cache
         return self._cache
 
@@ -76,3 +81,9 @@ class AllRows:
         self._cache = None
         for folder in (self.place / FOLDER, *self.place.glob(f".{FOLDER}.*")):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _columns(layout: Layout) -> list[str]:
+    """Returns the names of the columns that are made for as long as there is time."""
+    made = [column.name for column in (*layout.pairs, *layout.margins)]
+    return [*made, "leaves"] if layout.leaves else made

@@ -21,7 +21,7 @@ from autorec.data.schema import Schema
 from autorec.data.vocabulary import MISSING, UNKNOWN
 from autorec.errors import ConfigError, unknown_name
 from autorec.export.folder import load_model
-from autorec.loading import ENCODER, ENSEMBLE, MODEL, REFIT, load_run
+from autorec.loading import ENCODER, ENSEMBLE, MODEL, load_run, refit_directory
 from autorec.run import Run
 from autorec.searchers.outputs import outputs_of, read_outputs
 from autorec.training import metrics
@@ -169,7 +169,8 @@ def validation_rows(run: Run, cache: Cache, column: int | None = None) -> Rows:
         outputs = outputs_of(load_model(folder / MODEL), part, layout)
     segments = None if column is None else np.asarray(part.arrays["ids"][:, column])
     if segments is not None and column is not None and run.refit is not None:
-        segments = _renumbered(segments, column, cache.encoder, Encoder.load(run.directory / REFIT / ENCODER))
+        own = Encoder.load(refit_directory(run, run.refit) / ENCODER)
+        segments = _renumbered(segments, column, cache.encoder, own)
     by_target = {target.name: values for target, values in zip(layout.targets, outputs)}
     weights = None if part.weights is None else np.asarray(part.weights)
     return Rows(VALIDATION, by_target, np.asarray(part.labels), weights, segments)

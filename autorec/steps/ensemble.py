@@ -247,7 +247,10 @@ def make_ensemble(
         check_size(size, len(rows))
         cache = Cache.open(run.directory / "cache")
         maker = EnsembleMaker(run, cache.validation, cache.layout, say, seed=seed)
+        refitted = run.refit is not None
         maker.make(rows, pruning, size, alpha=alpha, start=start)
+        if refitted:
+            say("the ensemble is not refitted; the search called again with `refit=True` does that")
 
 
 def in_words(event: Mapping[str, Any]) -> str:

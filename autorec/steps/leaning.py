@@ -53,9 +53,10 @@ class Leaning:
         with one_thread():
             weights = forward_selection(panel).weights
         if self.refit is not None:
-            order = [place for place in np.argsort(-np.asarray(weights))[:MOST_MEMBERS] if weights[place] > 0.0]
-            members = [known[place][0] for place in order]
-            self.kept = self.refit([row for row in members if row["number"] is not None])
+            order = [place for place in np.argsort(-np.asarray(weights))[: MOST_MEMBERS - 1] if weights[place] > 0.0]
+            members = [row for row in (known[place][0] for place in order) if row["number"] is not None]
+            # What is trained now may be a member too.
+            self.kept = self.refit([*members, max(members, key=lambda row: row["seconds"] or 0.0)] if members else [])
         begun = Counter(origin(row) for row in self.maker.run.events("started") if not row.get("fidelity"))
         shares: dict[int, float] = {}
         for (row, _), weight in zip(known, np.asarray(weights)):

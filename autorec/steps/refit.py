@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from autorec.data.cache import Cache
 from autorec.ensembles import join
-from autorec.errors import TrialFailed
+from autorec.errors import AutoRecError, TrialFailed
 from autorec.files import new_folder
 from autorec.loading import ENCODER, MODEL, REFIT
 from autorec.run import FOREST, Run
+from autorec.searchers.budgets import Budgets, model_size
 from autorec.searchers.trial import TrialTrainer
 from autorec.steps.clock import Clock
 from autorec.steps.forest_model import forest_model
@@ -35,6 +37,7 @@ class Refit:
         all_rows: Returns all rows as training rows; the trainer has the same.
         clock: Of the call.
         say: Receives in words what is done.
+        budgets: What the model may cost, or None; of all rows there are more values, and larger tables.
     """
 
     run: Run
@@ -42,6 +45,7 @@ class Refit:
     all_rows: Callable[[], Cache]
     clock: Clock
     say: Callable[[str], None]
+    budgets: Budgets | None = None
 
     def make(self, *later: str) -> None:
         """Refits the run's model, once.
@@ -53,16 +57,19 @@ class Refit:
         if not members or self.run.refit is not None:
             return
         rows = [row for row, _ in members if row is not None]
-        deadline = self.clock.keeping(*later)
-        needed, left = self.seconds(rows), self.clock.left
-        if left is not None and left < needed:
+        needed, deadline = self.seconds(rows), self.clock.keeping(*later)
+        if deadline is not None and deadline - time.monotonic() < needed:
+            left = max(deadline - time.monotonic(), 0.0)
             self.say(f"no refit: it would take some {needed:.0f} s, {left:.0f} s are left")
             return
         self.say(f"refit on all rows: {_in_words(rows)}")
         try:
             self._make(members, deadline)
-        except TrialFailed as error:
-            self.say(f"no refit, the model as it is stays: {error}")
+        except Exception as error:
+            if self.trainer.workers.count > 1 and not isinstance(error, TrialFailed):
+                raise  # the other workers would wait for ever
+            cause = "" if isinstance(error, AutoRecError) else f"{type(error).__name__}: "
+            self.say(f"no refit, the model as it is stays: {cause}{error}")
 
     def seconds(self, rows: Iterable[Mapping[str, Any]]) -> float:
         """Returns how long a refit of some trials will take, by their own time and that of the encoding."""
@@ -91,10 +98,17 @@ class Refit:
         for row, _ in members:
             models.append(forest_model(cache.layout) if row is None else self.trainer.refit(row, deadline))
         model = models[0] if len(models) == 1 else join(models, [weight for _, weight in members])
-        with new_folder(self.run.directory / REFIT) as folder:
+        if self.budgets is not None:
+            self.budgets.check({"model_size": model_size(model)})
+        name = f"{len(self.run.events('refit')):04d}"
+        with new_folder(self.run.directory / REFIT / name) as folder:
             model.save(folder / MODEL)
             shutil.copytree(cache.directory / ENCODER, folder / ENCODER)
-        self.run.append({"event": "refit", "of": self.run.model_id, "rows": cache.train.rows})
+        told = {"folder": name, "rows": cache.train.rows, "parameters": model.count_params()}
+        self.run.append({"event": "refit", "of": self.run.model_id, **told})
+        for old in (self.run.directory / REFIT).iterdir():
+            if old.name != name:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def _in_words(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -38,11 +38,12 @@ def test_what_was_garbage_before_goes_first() -> None:
 def test_it_ends_with_an_error_too_and_leaves_what_another_froze() -> None:
     with pytest.raises(ZeroDivisionError), settled_heap():
         raise ZeroDivisionError
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() < 10_000
     gc.freeze()
     try:
+        frozen = gc.get_freeze_count()
         with settled_heap():
             pass
-        assert gc.get_freeze_count() > 0
+        assert gc.get_freeze_count() >= frozen > 10_000
     finally:
         gc.unfreeze()

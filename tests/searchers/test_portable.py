@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,14 @@ def trainer_of(run: Run, cache: Cache, **more: Any) -> TrialTrainer:
 
 def test_all_fields_but_those_made_there_arrive(tmp_path: Path, cache: Cache) -> None:
     given = {"budgets": Budgets(max_model_size=10**6), "newest": "time", "callbacks": [keras.callbacks.Callback()]}
+    lock = threading.Lock()  # as a progress bar has one
+    given |= {"all_rows": lambda: lock, "emit": lambda event: lock}
     with Run(tmp_path / "run") as run:
         trainer = trainer_of(run, cache, **given)
         packed = pack(PortableTrainer.of(trainer, cache.directory), PortableTrainer.GIVEN)
     found = unpack(packed).open(tmp_path, len)
     same = {field.name for field in fields(trainer) if not field.name.startswith("_")}
-    same -= {"run", "train", "validation", "layout", "emit", "workers", "quiet", "space", "callbacks"}
+    same -= {"run", "train", "validation", "layout", "emit", "workers", "quiet", "all_rows", "space", "callbacks"}
     assert {name: getattr(found, name) for name in same} == {name: getattr(trainer, name) for name in same}
     assert len(packed) < 10_000 < cache.train.arrays["ids"].nbytes
     assert isinstance(found.train.arrays["ids"], np.memmap)

@@ -17,7 +17,7 @@ import pytest
 
 from autorec.data.cache import Part
 from autorec.data.layout import Layout
-from autorec.errors import ConfigError, TrialFailed
+from autorec.errors import ConfigError, DataError, TrialFailed
 from autorec.run import Run
 from autorec.searchers import trial as module
 from autorec.searchers.budgets import Budgets, OverBudget
@@ -214,6 +214,20 @@ def test_a_refit_follows_the_course_of_the_trial_on_all_rows(tmp_path: Path, cal
     assert calls[0]["layout"] is ALL.layout
     assert calls[0]["rates"] == [0.1, 0.01]
     assert "epochs" not in calls[0]
+
+
+def test_of_several_workers_one_that_cannot_encode_all_rows_ends(tmp_path: Path, calls: list[Any]) -> None:
+    def full() -> Any:
+        raise DataError("the disk is full")
+
+    row = {"values": {}, "seed": 3, "course": [0.1, 0.1]}
+    with Run(tmp_path) as run:
+        trainer = trainer_of(run, all_rows=full)
+        with pytest.raises(DataError, match="the disk is full"):
+            trainer.refit(row)
+        trainer.workers.__dict__["count"] = 2
+        with pytest.raises(OSError, match="the disk is full"):
+            trainer._refit(row, None)
 
 
 def test_a_refit_that_is_cut_short_fails(tmp_path: Path, calls: list[Any]) -> None:

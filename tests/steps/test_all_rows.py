@@ -14,6 +14,7 @@ from autorec.data.schema import Schema
 from autorec.data.table import as_source
 from autorec.errors import TrialFailed
 from autorec.steps.all_rows import FOLDER, AllRows
+from autorec.training.workers import get_workers
 from tests import fitted
 
 
@@ -23,7 +24,7 @@ def all_rows(place: Path, deadline: float | None = None, validation: Any = None,
     schema = Schema.infer(source, target="click")
     like = encode(source, schema, place / "cache", validation=held, statistics="kfold", **more)
     config = SearchConfig(task="ctr", data="", target=["click"], statistics="kfold")
-    return AllRows(place, source, held, schema, config, like, lambda event: None, lambda: deadline)
+    return AllRows(place, source, held, schema, config, like, lambda event: None, get_workers(None), lambda: deadline)
 
 
 def test_they_are_encoded_once_and_have_the_columns_of_the_trials(tmp_path: Path) -> None:
@@ -48,5 +49,5 @@ def test_nothing_stays_on_disk(tmp_path: Path) -> None:
 
 
 def test_columns_that_there_is_no_time_for_fail_the_refit(tmp_path: Path) -> None:
-    with pytest.raises(TrialFailed, match="no time to make the columns leaves, margins of all rows"):
+    with pytest.raises(TrialFailed, match="no time to make the columns margin\\(click\\), leaves of all rows"):
         all_rows(tmp_path, deadline=time.monotonic(), trees=True)()

@@ -99,7 +99,7 @@ def test_a_refitted_model_is_calibrated_by_what_its_trial_answered(run: Run) -> 
     answers = np.linspace(-1, 1, 300, dtype=np.float32)[None]
     run.trial_directory(1).mkdir(parents=True, exist_ok=True)
     write_outputs(run.trial_directory(1), answers)
-    run.append({"event": "refit", "of": {"trial": 1}, "rows": 300})
+    run.append({"event": "refit", "of": {"trial": 1}, "folder": "0000", "rows": 300})
     found = calibration.validation_rows(run, CACHED)  # type: ignore[arg-type]
     np.testing.assert_array_equal(found.outputs["click"], answers[0])
 

@@ -13,8 +13,9 @@ import pytest
 
 from autorec.data.layout import Layout, StatisticColumn, TargetColumn
 from autorec.errors import TrialFailed
-from autorec.loading import ENCODER, REFIT
+from autorec.loading import ENCODER, REFIT, refit_directory
 from autorec.run import Run
+from autorec.searchers.budgets import Budgets
 from autorec.searchers.trial import MODEL
 from autorec.steps.clock import Clock
 from autorec.steps.refit import Refit
@@ -29,6 +30,7 @@ class Trainer:
     """A trainer that is done at once, or fails; a model of it answers the number of its trial."""
 
     train, validation = SimpleNamespace(rows=90), SimpleNamespace(rows=10)
+    workers = SimpleNamespace(count=1)
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
@@ -58,13 +60,16 @@ def run(tmp_path: Path) -> Any:
         yield run
 
 
-def refit(run: Run, trainer: Trainer | None = None, said: list[str] | None = None, **clock: Any) -> Refit:
+def refit(
+    run: Run, trainer: Trainer | None = None, said: list[str] | None = None, size: int | None = None, **clock: Any
+) -> Refit:
     encoder = run.directory / "rows" / ENCODER
     encoder.mkdir(parents=True, exist_ok=True)
     (encoder / "encoder.json").write_text("of all rows")
     cache = SimpleNamespace(layout=LAYOUT, train=SimpleNamespace(rows=100), directory=encoder.parent)
     say = (said if said is not None else []).append
-    return Refit(run, trainer or Trainer(), lambda: cache, Clock(**clock), say)  # type: ignore[arg-type, return-value]
+    limits = None if size is None else Budgets(max_model_size=size)
+    return Refit(run, trainer or Trainer(), lambda: cache, Clock(**clock), say, limits)  # type: ignore[arg-type, return-value]
 
 
 def ensemble(run: Run, **weights: float) -> None:
@@ -74,7 +79,8 @@ def ensemble(run: Run, **weights: float) -> None:
 
 
 def answer(run: Run, margin: float = 0.0) -> float:
-    model = keras.models.load_model(run.directory / REFIT / MODEL)
+    assert run.refit is not None
+    model = keras.models.load_model(refit_directory(run, run.refit) / MODEL)
     return float(model({"margins": np.full((1, 1), margin, np.float32)})["click"][0, 0])
 
 
@@ -83,8 +89,8 @@ def test_the_best_trial_is_trained_for_its_best_epochs_and_kept_with_its_encoder
     refit(run, said=said).make()
     assert said == ["refit on all rows: trial and epochs 2 (2)"]
     assert answer(run) == 2.0
-    assert (run.directory / REFIT / ENCODER / "encoder.json").read_text() == "of all rows"
-    assert run.refit == {"event": "refit", "of": {"trial": 2}, "rows": 100}
+    assert (run.directory / REFIT / "0000" / ENCODER / "encoder.json").read_text() == "of all rows"
+    assert run.refit == {"event": "refit", "of": {"trial": 2}, "folder": "0000", "rows": 100, "parameters": 2}
     assert run.model_id == {"trial": 2, "refit": True}
 
 
@@ -108,6 +114,7 @@ def test_it_is_done_once_and_again_for_another_model(run: Run) -> None:
     assert run.refit is None
     refit(run, trainer).make()
     assert trainer.asked == [2, 0, 1]
+    assert [path.name for path in (run.directory / REFIT).iterdir()] == ["0001"]
 
 
 def test_without_enough_time_it_is_not_begun(run: Run) -> None:
@@ -123,13 +130,36 @@ def test_a_winner_of_fewer_rows_is_known_to_take_longer(run: Run) -> None:
     assert refit(run).seconds([row, row]) == pytest.approx(1.1 * (5 + 100))
 
 
-def test_one_that_fails_leaves_the_model_as_it_is(run: Run) -> None:
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(TrialFailed("too late"), "too late"), (OSError("the file is gone"), "OSError: the file is gone")],
+)
+def test_one_that_fails_leaves_the_model_as_it_is(run: Run, error: Exception, words: str) -> None:
     said: list[str] = []
-    refit(run, Trainer(TrialFailed("too late")), said).make()
-    assert said[-1] == "no refit, the model as it is stays: too late"
+    refit(run, Trainer(error), said).make()
+    assert said[-1] == f"no refit, the model as it is stays: {words}"
     assert run.refit is None
     assert run.model_id == {"trial": 2}
     assert not (run.directory / REFIT).exists()
+
+
+def test_one_that_became_too_large_is_not_taken(run: Run) -> None:
+    said: list[str] = []
+    refit(run, said=said, size=7).make()
+    assert said[-1] == "no refit, the model as it is stays: model size 8 bytes is over max_model_size 7 bytes"
+    assert run.refit is None
+
+
+def test_of_several_workers_an_error_ends_the_search(run: Run) -> None:
+    trainer = Trainer(OSError("the file is gone"))
+    trainer.workers = SimpleNamespace(count=2)
+    with pytest.raises(OSError, match="the file is gone"):
+        refit(run, trainer).make()
+
+
+def test_a_refit_of_an_older_version_is_none(run: Run) -> None:
+    run.append({"event": "refit", "number": 2, "epochs": 2})
+    assert run.refit is None
 
 
 def test_without_a_trained_trial_there_is_nothing_to_refit(tmp_path: Path) -> None:
