@@ -161,8 +161,8 @@ class Experiment:
                 self.config,
                 self.cache,
                 self.emit,
-                self.workers,
-                lambda: self.clock.keeping(*self._calibration_step),
+                # Clocks differ between workers, columns may not.
+                lambda: self.clock.keeping(*self._calibration_step) if self.workers.count == 1 else None,
             )
             self.trainer = self._trainer()
             check_encoded(self.cache, self.task, self.objective.name, self.source)

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import keras_tuner as kt
 
-from autorec.data.cache import Cache, Part
+from autorec.data.cache import META, Cache, Part
 from autorec.data.layout import Layout
 from autorec.errors import AutoRecError, ConfigError, TrialFailed
 from autorec.export.latency import latency
@@ -352,7 +352,10 @@ class TrialTrainer:
         if self.all_rows is None:
             raise TrialFailed("this trainer knows the rows of the trials alone")
         try:
-            return self.all_rows()
+            cache = self.all_rows()
+            if self.workers.count > 1:
+                self.workers.check_equal("data", (cache.directory / META).read_text(encoding="utf-8"))
+            return cache
         except AutoRecError as error:
             if self.workers.count == 1:
                 raise

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from autorec.config import SearchConfig
-from autorec.data.cache import META, Cache
+from autorec.data.cache import Cache
 from autorec.data.encode import encode_all
 from autorec.data.layout import Layout
 from autorec.data.schema import Schema
 from autorec.data.source import Source
 from autorec.errors import TrialFailed
 from autorec.identity import CACHE
-from autorec.training.workers import Workers
 
 FOLDER = f"{CACHE}-all"
 
@@ -36,8 +35,7 @@ class AllRows:
         config: Which statistics, and the seed.
         like: The cache of the trials.
         emit: Receives events.
-        workers: Those that must have the same rows.
-        deadline: Returns `time.monotonic()` at which to end, or None. Several workers have none: their clocks differ.
+        deadline: Returns `time.monotonic()` at which to end, or None.
     """
 
     place: Path
@@ -47,7 +45,6 @@ class AllRows:
     config: SearchConfig
     like: Cache
     emit: Callable[[dict[str, Any]], None]
-    workers: Workers
     deadline: Callable[[], float | None]
     _cache: Cache | None = None
 
@@ -67,9 +64,8 @@ class AllRows:
                 seed=self.config.seed,
                 statistics=self.config.statistics,
                 progress=self.emit,
-                deadline=self.deadline() if self.workers.count == 1 else None,
+                deadline=self.deadline(),
             )
-            self.workers.check_equal("data", (cache.directory / META).read_text(encoding="utf-8"))
             missing = [name for name in _columns(self.like.layout) if name not in _columns(cache.layout)]
             if missing:
                 raise TrialFailed(f"there is no time to make the columns {', '.join(missing)} of all rows")

@@ -93,10 +93,10 @@ class Refit:
         return [(rows[member["trial"]], member["weight"]) for member in ensemble["members"]]
 
     def _make(self, members: Sequence[tuple[dict[str, Any] | None, float]], deadline: float | None) -> None:
+        # The trainer first: several workers encode the rows together, when they are told to train on them.
+        networks = [None if row is None else self.trainer.refit(row, deadline) for row, _ in members]
         cache = self.all_rows()
-        models: list[Any] = []
-        for row, _ in members:
-            models.append(forest_model(cache.layout) if row is None else self.trainer.refit(row, deadline))
+        models: list[Any] = [forest_model(cache.layout) if model is None else model for model in networks]
         model = models[0] if len(models) == 1 else join(models, [weight for _, weight in members])
         if self.budgets is not None:
             self.budgets.check({"model_size": model_size(model)})

@@ -14,7 +14,6 @@ from autorec.data.schema import Schema
 from autorec.data.table import as_source
 from autorec.errors import TrialFailed
 from autorec.steps.all_rows import FOLDER, AllRows
-from autorec.training.workers import get_workers
 from tests import fitted
 
 
@@ -24,7 +23,7 @@ def all_rows(place: Path, deadline: float | None = None, validation: Any = None,
     schema = Schema.infer(source, target="click")
     like = encode(source, schema, place / "cache", validation=held, statistics="kfold", **more)
     config = SearchConfig(task="ctr", data="", target=["click"], statistics="kfold")
-    return AllRows(place, source, held, schema, config, like, lambda event: None, get_workers(None), lambda: deadline)
+    return AllRows(place, source, held, schema, config, like, lambda event: None, lambda: deadline)
 
 
 def test_they_are_encoded_once_and_have_the_columns_of_the_trials(tmp_path: Path) -> None:
