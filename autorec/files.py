@@ -21,6 +21,13 @@ def write_json(path: Path, value: Any) -> None:
     aside.replace(path)
 
 
+def remove_beside(path: Path) -> None:
+    """Removes all folders that stand beside a folder."""
+    for other in path.parent.iterdir():
+        if other.name != path.name:
+            shutil.rmtree(other, ignore_errors=True)
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Gives an empty folder to fill, which takes the place of `path` when the block ends without an error.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 import autorec
+from autorec.data.cache import Cache
 from autorec.errors import ConfigError
 from autorec.loading import load_run
 from autorec.recommender import CTRRecommender, RatingRecommender
@@ -219,12 +221,19 @@ def test_its_members_are_trained_once_more_on_all_rows(tmp_path: Path) -> None:
     rec = CTRRecommender(DNN(dim=4)).search(rows, target="click", **more)
     rec.ensemble(pruning=None, progress=False)
     before = rec.predict(new)
+    frozen: list[int] = []
+    more["progress"] = lambda event: frozen.append(gc.get_freeze_count())
     for _ in range(2):  # the second time there is nothing to do
         rec.search(rows, target="click", **more, refit=True)
+    assert frozen[-1] > 100_000  # what was there before is not gone over again
     run, card = Run(rec.directory_, read_only=True), rec.predictor_.card
-    assert len(run.events("refit")) == 1
+    assert len(run.events("refit")) == len(run.events("encoded")) == 1
+    assert run.events("encoded")[0]["seconds"] > 0.0
     assert run.model_id == {"ensemble": "0000", "refit": True}
     assert (card["refitted"], card["data"]["training_rows"], len(card["ensemble"]["members"])) == (True, 3000, 2)
+    trials, own = Cache.open(run.directory / "cache").layout, rec.predictor_.encoder.layout
+    assert own.groups == trials.groups
+    assert own.statistics[0].mean != trials.statistics[0].mean  # it reads rows as it was trained to
     assert np.abs(rec.predict(new) - before).max() > 1e-4
     assert np.corrcoef(logits(rec.predict(new)), logits(before))[0, 1] > 0.7
     assert np.array_equal(autorec.load(rec.export(tmp_path / "model")).predict(new), rec.predict(new))
@@ -292,4 +301,5 @@ def test_the_best_effort_ends_in_time_with_an_ensemble_or_says_why_not() -> None
     )
     assert time.monotonic() - begin <= 40.0 * 1.05
     assert rec.ensemble_ is not None or any(text.startswith("no ensemble: its validation loss") for text in told)
+    assert any(text.startswith(("refit on all rows: ", "no refit: it would take")) for text in told)
     assert 0.5 < rec.evaluate(clicks(500, 8))["auc"] <= 1.0

@@ -120,9 +120,8 @@ def encode_all(
     Raises:
         DataError: As `encode` does.
     """
-    how = _How(statistics, like.encoder.forest is not None, seed, progress or (lambda event: None), deadline)
-    pairs = dict.fromkeys(column.sources for column in like.layout.pairs)
-    how = replace(how, pairs=[(first, second) for first, second in pairs])
+    pairs = [(first, second) for first, second in dict.fromkeys(column.sources for column in like.layout.pairs)]
+    how = _How(statistics, like.encoder.forest is not None, seed, progress or (lambda event: None), deadline, pairs)
     reading: list[_Reading] = [(source, None) for source in sources]
     return _encode(reading, schema, Path(directory), ("train",), like.encoder.thresholds, how, lambda: like.fingerprint)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from autorec.data.layout import Layout
 from autorec.ensembles import join
 from autorec.errors import ConfigError
 from autorec.export.folder import load_model
-from autorec.files import new_folder
+from autorec.files import new_folder, remove_beside
 from autorec.loading import ENSEMBLE, MODEL
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets, OverBudget, model_size
@@ -211,9 +210,7 @@ class EnsembleMaker:
             "seconds": round(time.monotonic() - begin, 3),
         }
         self.run.append(event)
-        for old in (self.run.directory / ENSEMBLE).iterdir():
-            if old.name != name:
-                shutil.rmtree(old, ignore_errors=True)
+        remove_beside(self.run.directory / ENSEMBLE / name)
         self.say(in_words(event))
 
 

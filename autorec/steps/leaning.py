@@ -54,9 +54,7 @@ class Leaning:
             weights = forward_selection(panel).weights
         if self.refit is not None:
             order = [place for place in np.argsort(-np.asarray(weights))[: MOST_MEMBERS - 1] if weights[place] > 0.0]
-            members = [row for row in (known[place][0] for place in order) if row["number"] is not None]
-            # What is trained now may be a member too.
-            self.kept = self.refit([*members, max(members, key=lambda row: row["seconds"] or 0.0)] if members else [])
+            self.kept = self.refit(_with_a_newcomer([known[place][0] for place in order]))
         begun = Counter(origin(row) for row in self.maker.run.events("started") if not row.get("fidelity"))
         shares: dict[int, float] = {}
         for (row, _), weight in zip(known, np.asarray(weights)):
@@ -67,3 +65,9 @@ class Leaning:
                 shares[number] = shares.get(number, 0.0) + worth
         best = max(shares, key=lambda number: shares[number], default=None)
         return best if best is not None and shares[best] > 0.0 else None
+
+
+def _with_a_newcomer(members: list[Row]) -> list[Row]:
+    """Returns the trials among some members, the slowest of them twice: what is trained next may be a member too."""
+    trials = [row for row in members if row["number"] is not None]
+    return [*trials, max(trials, key=lambda row: row["seconds"] or 0.0)] if trials else []

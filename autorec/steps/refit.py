@@ -11,7 +11,7 @@ from typing import Any
 from autorec.data.cache import Cache
 from autorec.ensembles import join
 from autorec.errors import AutoRecError, TrialFailed
-from autorec.files import new_folder
+from autorec.files import new_folder, remove_beside
 from autorec.loading import ENCODER, MODEL, REFIT
 from autorec.run import FOREST, Run
 from autorec.searchers.budgets import Budgets, model_size
@@ -106,9 +106,7 @@ class Refit:
             shutil.copytree(cache.directory / ENCODER, folder / ENCODER)
         told = {"folder": name, "rows": cache.train.rows, "parameters": model.count_params()}
         self.run.append({"event": "refit", "of": self.run.model_id, **told})
-        for old in (self.run.directory / REFIT).iterdir():
-            if old.name != name:
-                shutil.rmtree(old, ignore_errors=True)
+        remove_beside(self.run.directory / REFIT / name)
 
 
 def _in_words(rows: Sequence[Mapping[str, Any]]) -> str:
