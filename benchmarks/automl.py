@@ -3,7 +3,7 @@
 Each cell is one search of `--seconds` in a fresh process, through the public interface alone, and its model's figures
 on the test rows, which nothing else looks at:
 
-- `best`: `search(effort="best")`;
+- `best`: `search(effort="best")`, tested as exported and loaded from the one folder; beside it its best trial alone;
 - `evolution`, `random`: the same space with one searcher, every trial in full;
 - `presets`: the hand-made models, each searched at random for an equal share of the time; validation picks. The rows
   are encoded once as far as the time goes: what a share spends on it again it gets on top;
@@ -18,8 +18,10 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,7 +98,30 @@ class Task:
         more = {**OURS[method], **(QUICK if self.quick else {})}
         recommender.search(self.train, schema=self.schema(), time_limit=seconds, seed=seed, progress=False, **more)
         took = time.perf_counter() - begin
-        return {**_of_board(recommender), **_test(recommender.evaluate(self.test)), "took": round(took, 2)}
+        tested = self._shipped(recommender) if method == "best" else _figures("test", recommender.evaluate(self.test))
+        return {**_of_board(recommender), **tested, "took": round(took, 2)}
+
+    def _shipped(self, recommender: Any) -> dict[str, Any]:
+        """Exports, loads and tests the model; returns its figures, its best trial's, and what it is made of."""
+        import autorec as ar
+        from autorec.loading import load_run
+        from autorec.run import Run
+
+        with tempfile.TemporaryDirectory() as folder:
+            shipped = ar.load(recommender.export(Path(folder) / "model")).evaluate(self.test)
+            size = sum(path.stat().st_size for path in Path(folder).rglob("model.keras"))
+        run, told = Run(recommender.directory_, read_only=True), recommender.ensemble_
+        first = next(row["number"] for row in run.leaderboard() if row["rank"] == 1)
+        single = load_run(recommender.directory_, first).evaluate(self.test)
+        return {
+            **_figures("test", shipped),
+            **_figures("single", single),
+            "members": 1 if told is None else len(told["members"]),
+            "pruning": None if told is None else told["pruning"],
+            "disagreement": None if told is None else round(told["diversity"]["disagreement"], 4),
+            "ensemble_seconds": None if told is None else told["seconds"],
+            "megabytes": round(size / 1e6, 3),
+        }
 
     def _presets(self, seed: int, seconds: float) -> dict[str, Any]:
         # Those of user and item alone are for logs that have nothing else.
@@ -126,7 +151,7 @@ class Task:
             board = _of_board(recommender)
             if not found or sign * board[f"val_{name}"] > sign * found[f"val_{name}"]:
                 found, best = {**board, "preset": preset}, recommender
-        return {**found, **_test(best.evaluate(self.test)), "took": round(time.perf_counter() - begin, 2)}
+        return {**found, **_figures("test", best.evaluate(self.test)), "took": round(time.perf_counter() - begin, 2)}
 
     def _lightgbm(self, leaves: int, seed: int) -> dict[str, Any]:
         """Trains LightGBM on the same columns: categories where the schema says so, early stopping on a tenth."""
@@ -152,8 +177,8 @@ class Task:
         validation = evaluate(y[held], model.predict(x.iloc[held]), task)
         test = evaluate(self.test[self.target].to_numpy(float), model.predict(z), task)
         return {
-            **{f"val_{name}": round(value, 6) for name, value in validation.items()},
-            **_test(test),
+            **_figures("val", validation),
+            **_figures("test", test),
             "rounds": model.best_iteration,
             "took": round(took, 2),
         }
@@ -181,8 +206,8 @@ def _of_board(recommender: Any) -> dict[str, Any]:
     return {**found, "trials": len(trials), "failed": failed, "parameters": first["parameters"]}
 
 
-def _test(metrics: Mapping[str, float]) -> dict[str, float]:
-    return {f"test_{name}": round(float(value), 6) for name, value in metrics.items()}
+def _figures(part: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    return {f"{part}_{name}": round(float(value), 6) for name, value in metrics.items()}
 
 
 def run(

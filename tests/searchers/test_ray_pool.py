@@ -6,13 +6,13 @@ import logging
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 
 from autorec.data.cache import Cache
@@ -77,11 +77,17 @@ def trainer_of(run: Run, cache: Cache, **more: Any) -> TrialTrainer:
 
 
 def run_search(
-    folder: Path, cache: Cache, address: str | None, kind: Any = RayPool, emit: Any = len, **more: Any
+    folder: Path,
+    cache: Cache,
+    address: str | None,
+    kind: Any = RayPool,
+    emit: Any = len,
+    callbacks: Any = (),
+    **more: Any,
 ) -> Any:
     """Returns the rows of a search without the seconds; without an address it is made in this process."""
     with Run(folder) as run:
-        trainer = trainer_of(run, cache, emit=emit)
+        trainer = trainer_of(run, cache, emit=emit, callbacks=callbacks)
         pool = None
         if address is not None:
             portable = PortableTrainer.of(trainer, cache.directory)
@@ -108,20 +114,40 @@ def test_the_search_is_that_of_one_process_with_shared_storage_and_without(
         assert len(list((tmp_path / name / "trials").glob("*/model.keras"))) == 4
 
 
+class UntilLost(keras.callbacks.Callback):
+    """Holds a trial until a file is there; a hundred seconds at most."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        end = time.monotonic() + 100
+        while not self.file.exists() and time.monotonic() < end:
+            time.sleep(0.05)
+
+
 def test_a_node_that_is_lost_costs_its_trial_one_try(tmp_path: Path, cache: Cache, cluster: Any) -> None:
-    heard: list[dict[str, Any]] = []
-    removed = threading.Event()
+    heard: list[str] = []
+    file = tmp_path / "lost.txt"
 
-    def lose(event: dict[str, Any]) -> None:
-        heard.append(event)
-        if event["event"] == "epoch" and not removed.is_set():
-            removed.set()
-            cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
+    class Losing(RayPool):
+        """Loses a node as soon as there is a trial on each."""
 
-    rows = run_search(tmp_path / "lost", cache, cluster.address, emit=lose, max_trials=6)
-    assert removed.is_set()
-    assert rows == run_search(tmp_path / "whole", cache, cluster.address, max_trials=6)
-    assert any("begun once more" in event.get("text", "") for event in heard)
+        def receive(self, seats: Any, seconds: float) -> Any:
+            if all(place.task is not None for place in self._places) and cluster.worker_nodes:
+                cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
+            return super().receive(seats, seconds)
+
+    def hear(event: dict[str, Any]) -> None:
+        if "begun once more" in event.get("text", ""):
+            heard.append(event["text"])
+            file.touch()
+
+    held = {"callbacks": [UntilLost(file)], "max_trials": 6}
+    rows = run_search(tmp_path / "lost", cache, cluster.address, Losing, hear, **held)
+    assert len(heard) == 1
+    assert rows == run_search(tmp_path / "whole", cache, cluster.address, **held)
 
 
 SCRIPT = """
