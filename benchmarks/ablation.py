@@ -3,7 +3,7 @@
 The chain: a deep network; DCNv2, whose crosses have as many parameters as the residual ones (three times the rank);
 residual crosses; gates in the deep network; an isotonic layer; a transformer over the user's earlier items, which
 stands for the unified model. A set without sequences has no last step: there the unified model is the one before.
-Every model reads the mean of a sequence's items; LightGBM reads how many there are and how alike they are to the item.
+Every model reads the mean of a sequence's items and how alike they are to the item; LightGBM reads that in numbers.
 
 Each gets four tries, judged by their mean validation AUC over two tuning folds: the networks choose width and dropout,
 LightGBM its leaves. All else is the default recipe. Each training keeps the weights of its best validation epoch and

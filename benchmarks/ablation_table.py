@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.ablation import VARIANTS
@@ -19,16 +20,31 @@ WORDS = {
     "autoint": "`autoint`",
     "lightgbm": "LightGBM",
 }
+# The page of each part, and what is compared on it: the models without it and with it.
+PARTS = {
+    "residual crosses": ("dcnv2", "residual_dcn"),
+    "gates": ("residual_dcn", "gating"),
+    "two streams": ("mlp", "finalmlp"),
+    "compressed interactions": ("mlp", "xdeepfm"),
+    "histories": ("isotonic", "history"),
+    "isotonic layer": ("gating", "isotonic"),
+}
 
 
-def lines(figures: dict[str, Any]) -> list[str]:
-    """Returns test figures and costs by set and model; none where there is no record."""
+def lines(figures: dict[str, Any], variants: Sequence[str] = VARIANTS) -> list[str]:
+    """Returns test figures and costs by set and model; none where there is no record.
+
+    Args:
+        figures: Figures of the record.
+        variants: The models to show; a set that lacks one of them is left out.
+    """
     if not figures:
         return []
     head = ("model", "test AUC", "log loss", "calibration error", "unified ahead, s.e.", "dense parameters", "step, ms")
     rows = [_line("set", *head), _line(*["---"] * (1 + len(head)))]
     for name, words in SETS.items():
-        for variant in (each for each in VARIANTS if f"{name}/{each}_test_auc" in figures):
+        there = [each for each in variants if f"{name}/{each}_test_auc" in figures]
+        for variant in there if variants is VARIANTS or len(there) == len(variants) else ():
             key = f"{name}/{variant}"
             ahead = figures[f"{name}/unified_over_{variant}_se"]
             size, step = figures.get(f"{key}_dense_parameters"), figures.get(f"{key}_milliseconds")

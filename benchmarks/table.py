@@ -16,7 +16,7 @@ TRAINING_STEP = ROOT / "docs" / "training_step.md"
 SHARPNESS = ROOT / "docs" / "sharpness.md"
 SEARCH = ROOT / "docs" / "search.md"
 ENSEMBLES = ROOT / "docs" / "ensembles.md"
-LIRANK = ROOT / "docs" / "lirank.md"
+LIRANK = ROOT / "docs" / "lirank"
 CALIBRATION = ROOT / "docs" / "calibration.md"
 SEVERAL_TARGETS = ROOT / "docs" / "several_targets.md"
 PEERS = {
@@ -226,7 +226,10 @@ def main() -> None:
     write(CALIBRATION, "calibration", calibration_tables.calibration_rows(calibration))
     write(CALIBRATION, "planted fault", calibration_tables.planted_rows(calibration))
     write(SEVERAL_TARGETS, "several targets", calibration_tables.multi_task_rows(figures_of("multi_task")))
-    write(LIRANK, "ablation", ablation_table.lines(figures_of("ablation")))
+    ablation = figures_of("ablation")
+    write(LIRANK / "README.md", "ablation", ablation_table.lines(ablation))
+    for name, variants in ablation_table.PARTS.items():
+        write(LIRANK / f"{name.replace(' ', '_')}.md", name, ablation_table.lines(ablation, variants))
 
 
 if __name__ == "__main__":

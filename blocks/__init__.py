@@ -22,11 +22,13 @@ from autorec.blocks.gated_mlp import GatedMLP
 from autorec.blocks.history_transformer import HistoryTransformer
 from autorec.blocks.inner_product import InnerProduct
 from autorec.blocks.isotonic_calibration import IsotonicCalibration
+from autorec.blocks.item_likeness import ItemLikeness
 from autorec.blocks.mlp import MLP
 from autorec.blocks.numeric_embedding import NumericEmbedding
 from autorec.blocks.numeric_transform import NumericTransform
 from autorec.blocks.pooling import Pooling
 from autorec.blocks.rating_head import RatingHead
+from autorec.blocks.recency_mean import RecencyMean
 from autorec.blocks.residual_cross import ResidualCross
 from autorec.blocks.self_attention import SelfAttention
 from autorec.blocks.two_stream_mlp import TwoStreamMLP
@@ -51,11 +53,13 @@ __all__ = [
     "HistoryTransformer",
     "InnerProduct",
     "IsotonicCalibration",
+    "ItemLikeness",
     "MLP",
     "NumericEmbedding",
     "NumericTransform",
     "Pooling",
     "RatingHead",
+    "RecencyMean",
     "ResidualCross",
     "SelfAttention",
     "TwoStreamMLP",

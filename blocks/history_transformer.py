@@ -23,13 +23,14 @@ SOFT = 1.0
 class HistoryTransformer(Block):
     """A transformer over past items, each joined to the candidate item; its maximum over time and its last positions.
 
-    `z_l = W_in [v_l, c, v_l * P c] + r_{age(l)}`, `X = norm(Encoder(Z))`, `y = [max_l X_l, X_newest, X_newest-1, ...]`
+    `z_l = W_in [v_l, c, v_l * P c, a_l] + r_{age(l)}`, `X = norm(Encoder(Z))`, `y = [max_l X_l, X_newest, ...]`
 
-    `v_l` are past items, `c` is the candidate, which `P` maps to their width. `age(l)` counts the newer items, and `r`
-    is learned; items older than `ages` share the last one. Each layer of the encoder is `X' = X + attention(norm(X))`,
-    `X' + W_2 relu(W_1 norm(X'))` with `W_1` to half the width; `norm` divides by the root of 1 + the variance, so that
-    embeddings, which are small at first, are not blown up. Padding is not attended to and counts nowhere. Positions
-    that a short history lacks are 0; **an empty history gives 0** throughout, with no gradient.
+    `v_l` are past items, `c` is the candidate, which `P` maps to their width, and `a_l` says in what they are alike, if
+    that is given (see `ItemLikeness`). `age(l)` counts the newer items, and `r` is learned; items older than `ages`
+    share the last one. Each layer of the encoder is `X' = X + attention(norm(X))`, `X' + W_2 relu(W_1 norm(X'))` with
+    `W_1` to half the width; `norm` divides by the root of 1 + the variance, so that embeddings, which are small at
+    first, are not blown up. Padding is not attended to and counts nowhere. Positions that a short history lacks are 0;
+    **an empty history gives 0** throughout, with no gradient.
 
     Args:
         width: Width of the model (1 or more; searched: 16, 32, 64; default 32).
@@ -41,9 +42,9 @@ class HistoryTransformer(Block):
         ages: Number of ages that are told apart (1 or more; default 100).
 
     Shapes:
-        [items (batch, length, dim), ids (batch, length), candidate (batch, any)] gives (batch, width * (1 + last)).
-        Ids of 0 are padding, items stand oldest first; the length may be unknown, and 0. A layer holds
-        (batch, heads, length, length) values.
+        [items (batch, length, dim), ids (batch, length), candidate (batch, any)], and maybe the likeness
+        (batch, length, any) behind them, gives (batch, width * (1 + last)). Ids of 0 are padding, items stand oldest
+        first; the length may be unknown, and 0. A layer holds (batch, heads, length, length) values.
 
     Raises:
         ConfigError: If an argument is not allowed, or `heads` does not divide `width`.
@@ -54,7 +55,8 @@ class HistoryTransformer(Block):
     Source: LiRank-style, after Borisyuk et al., LiRank: Industrial Large Scale Ranking Models at LinkedIn, KDD 2024,
     and Xia et al., TransAct: Transformer-based Realtime User Action Model for Recommendation at Pinterest, KDD 2023.
     There an embedding of the action stands beside each item; here all are of one action. The product `v_l * P c`, the
-    ages and the place of the norms are ours: without the product, likeness to the candidate was learned too late.
+    likeness, the ages and the place of the norms are ours: without the first two, likeness to the candidate was learned
+    too late.
     """
 
     SPACE: ClassVar[dict[str, Hyperparameter]] = {
@@ -89,11 +91,12 @@ class HistoryTransformer(Block):
 
     def build(self, input_shape: Any) -> None:
         """Makes the weights."""
-        items, _, candidate = input_shape
-        limit = sqrt(6 / (2 * items[-1] + candidate[-1] + self.width))  # of all three as one kernel
+        items, _, candidate, *likeness = input_shape
+        own = 2 * items[-1] + sum(shape[-1] for shape in likeness)
+        limit = sqrt(6 / (own + candidate[-1] + self.width))  # of all as one kernel
         initializer = keras.initializers.RandomUniform(-limit, limit)
-        # Items and their products side by side: one product of matrices for both.
-        self.item_kernel = self._weight("item_kernel", (2 * items[-1], self.width), initializer)
+        # Items, their products and their likeness side by side: one product of matrices for all.
+        self.item_kernel = self._weight("item_kernel", (own, self.width), initializer)
         self.candidate_kernel = self._weight("candidate_kernel", (candidate[-1], self.width), initializer)
         self.map_kernel = self._weight("map_kernel", (candidate[-1], items[-1]), "glorot_uniform")
         self.age_rows = self._weight("ages", (self.ages, self.width), keras.initializers.RandomNormal(stddev=0.02))
@@ -105,22 +108,22 @@ class HistoryTransformer(Block):
         return self.add_weight(name=name, shape=shape, initializer=initializer)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Takes [(batch, length, dim), (batch, length), (batch, any)]; returns (batch, width * (1 + last))."""
-        items, ids, candidate = inputs
+        """Takes [(batch, length, dim), (batch, length), (batch, any), ...]; returns (batch, width * (1 + last))."""
+        items, ids, candidate, *likeness = inputs
         present = ids > 0  # (batch, length)
         count = ops.cast(present, "int32")
         age = ops.sum(count, axis=1, keepdims=True) - ops.cumsum(count, axis=1)
-        x = self._joined(ops.cast(items, self.compute_dtype), ops.cast(candidate, self.compute_dtype))
+        x = self._joined(*(ops.cast(each, self.compute_dtype) for each in (items, candidate, *likeness)))
         x = x + ops.take(self.age_rows, ops.clip(age, 0, self.ages - 1), axis=0)  # (batch, length, width)
         never = ops.cast(ops.where(present, 0.0, _NEVER), self.compute_dtype)[:, None, None, :]
         for encoder in self.encoders:
             x = encoder(x, never=never, training=training)
         return self._pooled(self.norm(x), present, age)
 
-    def _joined(self, items: Any, candidate: Any) -> Any:
-        """Returns `W_in [v_l, c, v_l * P c]`, (batch, length, width)."""
+    def _joined(self, items: Any, candidate: Any, *likeness: Any) -> Any:
+        """Returns `W_in [v_l, c, v_l * P c, a_l]`, (batch, length, width)."""
         products = items * ops.expand_dims(ops.matmul(candidate, self.map_kernel), 1)
-        own = ops.matmul(ops.concatenate([items, products], axis=-1), self.item_kernel)
+        own = ops.matmul(ops.concatenate([items, products, *likeness], axis=-1), self.item_kernel)
         return own + ops.expand_dims(ops.matmul(candidate, self.candidate_kernel), 1)
 
     def _pooled(self, x: Any, present: Any, age: Any) -> Any:
@@ -141,11 +144,12 @@ class HistoryTransformer(Block):
 
     def operations(self, shapes: Any) -> int:
         """Returns the multiply-adds of one row, a history of unknown length as if it had one item."""
-        items, _, candidate = shapes
+        items, _, candidate, *likeness = shapes
         length, width = items[1] or 1, self.width
         layer = length * (4 * width * width + 2 * width * (width // 2 or 1)) + 2 * length * length * width
         dim, beside = items[-1], candidate[-1]
-        return length * dim * (2 * width + 1) + beside * (width + dim) + self.layers * layer
+        alike = length * width * sum(shape[-1] for shape in likeness)
+        return alike + length * dim * (2 * width + 1) + beside * (width + dim) + self.layers * layer
 
 
 class _Encoder(keras.layers.Layer):

@@ -12,8 +12,9 @@ import pytest
 
 from benchmarks import ablation, ablation_data
 from benchmarks.ablation_data import AblationSet, earlier_items, history_numbers
-from benchmarks.ablation_table import lines
+from benchmarks.ablation_table import PARTS, lines
 from benchmarks.record import TARGETS as TARGETS_FILE
+from benchmarks.table import LIRANK
 
 PLANTED = 999_999
 
@@ -116,6 +117,14 @@ def test_the_table_has_a_line_for_each_model_of_each_set(figures: dict[str, Any]
     found = lines(figures)
     assert len(found) == 2 + 2 * 10 + 2 * 9
     assert lines({}) == []
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_each_part_has_a_page_with_its_lines(figures: dict[str, Any], name: str) -> None:
+    page = (LIRANK / f"{name.replace(' ', '_')}.md").read_text(encoding="utf-8")
+    assert f"<!-- {name} -->" in page
+    assert f"<!-- end of {name} -->" in page
+    assert len(lines(figures, PARTS[name])) == 2 + 2 * (2 if name == "histories" else 4)
 
 
 def test_crosses_compared_have_about_as_many_parameters() -> None:

@@ -161,7 +161,8 @@ class Cache:
     Args:
         directory: Where it is.
         encoder: Encodes other rows in the same way.
-        meta: Fingerprint of the data, the description of the parts, and where the pretrained vectors of a table are.
+        meta: Fingerprint of the data, the description of the parts, and where the pretrained vectors of a table and
+            the attributes of a sequence's items are.
     """
 
     directory: Path
@@ -186,8 +187,11 @@ class Cache:
         if meta.get("format") != FORMAT:
             raise DataError(f"cache of format {meta.get('format')}, this version reads {FORMAT}", file=directory)
         encoder = Encoder.load(directory / "encoder")
-        vectors = {table: str(directory.absolute() / file) for table, file in meta.get("pretrained", {}).items()}
-        encoder.layout = encoder.layout.with_pretrained(vectors)
+
+        def paths(key: str) -> dict[str, str]:
+            return {name: str(directory.absolute() / file) for name, file in meta.get(key, {}).items()}
+
+        encoder.layout = encoder.layout.with_files(paths("pretrained"), paths("attributes"))
         return cls(directory, encoder, meta)
 
     @property

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from autorec.data import columns
+from autorec.data.attributes import write_attributes
 from autorec.data.cache import FORMAT, META, Cache, open_part
 from autorec.data.encoder import TIME_IDS, TIME_NUMBERS, Encoder, table_of
 from autorec.data.first_pass import FirstPass
@@ -210,6 +211,8 @@ class _Finish:
         encoder = Encoder(self.schema, layout, vocabularies, latest=self.first.last_times())
         for name, part in description.items():
             self._rewrite(name, part, layout, ids_of)
+        train = open_part(self.folder / "train", description["train"])
+        encoder.layout, attributes = write_attributes(layout, train, self.folder)
         if how.statistics is not None and layout.ids:
             how.progress({"event": "statistics"})
             order = self._order(description, how.seed)
@@ -217,7 +220,7 @@ class _Finish:
         if how.trees:
             how.progress({"event": "trees"})
             TreeColumns(encoder, self.folder, description, how.seed, how.deadline, self._say).make()
-        return encoder, {"parts": description, "pretrained": vectors}
+        return encoder, {"parts": description, "pretrained": vectors, "attributes": attributes}
 
     def _say(self, text: str) -> None:
         self.how.progress({"event": "message", "text": text})

@@ -149,12 +149,12 @@ class Encoder:
         return out
 
     def save(self, folder: str | Path) -> None:
-        """Writes the encoder: JSON, Parquet vocabularies and NumPy tables; no path of pretrained vectors."""
+        """Writes the encoder: JSON, Parquet vocabularies and NumPy tables; no path of a cache's file."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         meta: Mapping[str, Any] = {
             "schema": replace(self.schema, features=[replace(f, pretrained=None) for f in self.schema]).to_dict(),
-            "layout": self.layout.with_pretrained({}).to_dict(),
+            "layout": self.layout.with_files({}, {}).to_dict(),
             "vocabularies": list(self.vocabularies),
             "statistics": len(self.statistics),
             "pairs": len(self.pairs),

@@ -125,6 +125,8 @@ class ListColumn:
         length: Largest number of values kept (the newest).
         dim: Width the user fixed, or None.
         pretrained: Path of an `.npz` file with local `ids` and `vectors` in an open cache, or None.
+        attributes: Names of the id columns that the items of a sequence decide, see `autorec.data.attributes`.
+        attribute_file: Path of their values in an open cache, or None.
     """
 
     name: str
@@ -135,6 +137,8 @@ class ListColumn:
     length: int
     dim: int | None = None
     pretrained: str | None = None
+    attributes: tuple[str, ...] = ()
+    attribute_file: str | None = None
 
 
 @dataclass(frozen=True)
@@ -183,13 +187,29 @@ class Layout:
         """Returns where the id column `name` stands in the group `ids`."""
         return [column.name for column in self.ids].index(name)
 
-    def with_pretrained(self, files: Mapping[str, str]) -> Layout:
-        """Returns the layout with a path of pretrained vectors for each table that `files` names, and no other."""
-        return replace(
-            self,
-            ids=tuple(replace(column, pretrained=files.get(column.table)) for column in self.ids),
-            lists=tuple(replace(column, pretrained=files.get(column.table)) for column in self.lists),
+    def candidate(self, sequence: ListColumn) -> IdColumn | None:
+        """Returns the id column that a sequence's items are compared with, None if there is none.
+
+        It shares its table; of several the item's, else the first. A bag has none.
+        """
+        columns = [column for column in self.ids if column.table == sequence.table]
+        if not columns or sequence.kind != "sequence":
+            return None
+        return next((column for column in columns if column.name == self.item), columns[0])
+
+    def with_files(self, pretrained: Mapping[str, str], attributes: Mapping[str, str]) -> Layout:
+        """Returns the layout with the paths of these files of an open cache, and no other.
+
+        Args:
+            pretrained: Path of pretrained vectors by table.
+            attributes: Path of the attributes of a sequence's items, by its name.
+        """
+        ids = (replace(column, pretrained=pretrained.get(column.table)) for column in self.ids)
+        lists = (
+            replace(column, pretrained=pretrained.get(column.table), attribute_file=attributes.get(column.name))
+            for column in self.lists
         )
+        return replace(self, ids=tuple(ids), lists=tuple(lists))
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the layout as plain JSON values."""

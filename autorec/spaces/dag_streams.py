@@ -30,7 +30,7 @@ def raw_sources(layout: Layout, macro: str, number_fields: bool, read: Collectio
     if macro == "feature":
         columns: list[Any] = [*layout.ids, *layout.numbers, *layout.lists]
         return tuple(sorted([*(f"field/{column.name}" for column in columns), *vectors, *leaves]))
-    dense = bool(layout.numbers or vectors)
+    dense = bool(layout.numbers or vectors or any(layout.candidate(sequence) for sequence in layout.lists))
     sparse = bool(layout.ids or layout.lists or (layout.numbers and number_fields) or leaves)
     return ("dense",) * dense + ("sparse",) * sparse
 
@@ -38,7 +38,8 @@ def raw_sources(layout: Layout, macro: str, number_fields: bool, read: Collectio
 class RawStreams:
     """The raw dense stream and the raw sparse stream of a model.
 
-    Dense are transformed numbers, statistics, statistics of pairs and predictions of trees; sparse are embedded ids
+    Dense are transformed numbers, statistics, statistics of pairs, predictions of trees and the likeness of sequences'
+    items to the row's; sparse are embedded ids
     and lists and, with `number_fields`, the embedded numbers and the leaves of trees.
 
     Args:
@@ -78,6 +79,11 @@ class RawStreams:
             end = start + features.width(group)
             places[group] = (list(range(start, end)), [])
             start = end
+        for sequence in layout.lists:
+            if layout.candidate(sequence) is not None:
+                end = start + 1 + len(sequence.attributes)
+                places[f"field/{sequence.name}"][0].extend(range(start, end))
+                start = end
         if "leaves" in self.sources:
             places["leaves"] = ([], [self._fields.shape[1] - 1])
         return places

@@ -9,8 +9,9 @@ from typing import Any
 
 import keras
 
-from autorec.blocks import NumericEmbedding, NumericTransform
-from autorec.data.layout import Layout
+from autorec.blocks import ItemLikeness, NumericEmbedding, NumericTransform, RecencyMean
+from autorec.data.attributes import Attributes
+from autorec.data.layout import Layout, ListColumn
 from autorec.errors import ConfigError, unknown_name
 from autorec.spaces.embedding import IdFields, leaf_rows, tables_of
 from autorec.spaces.limits import limited_cap, limited_dim
@@ -35,7 +36,8 @@ class Features:
     What is not given is a hyperparameter `features/<name>`, declared when it is first needed:
 
     - *fields* (batch, fields, dim): embedded ids, embedded numbers, pooled lists, pooled leaves of trees;
-    - *dense* (batch, width): transformed numbers, then the standardised statistics and predictions of trees;
+    - *dense* (batch, width): transformed numbers, then the standardised statistics and predictions of trees, then how
+      alike the items of sequences are to the row's;
     - *linear* (batch, targets): `sum_i w_i + w . dense`, the first-order term of a logit.
 
     Under any policy *dense* and *linear* are float32, and so are fields that come out of one table with the weights of
@@ -108,7 +110,7 @@ class Features:
         """Returns the fields, (batch, fields, dim): ids, then lists, then numbers, then the leaves.
 
         Args:
-            statistics: Whether to append one more field, a linear projection of all statistics.
+            statistics: Whether to append one more field, a linear projection of all statistics and of the likeness.
 
         Raises:
             ConfigError: If the layout has nothing to read.
@@ -117,8 +119,7 @@ class Features:
 
     def field_list(self) -> list[Any]:
         """Returns what `fields(statistics=True)` joins, for blocks that need no copy of it."""
-        statistics = [] if self.statistics is None else [self._statistics_field]
-        return [*self._raw_list, *statistics]
+        return [*self._raw_list, *self._vector_field]
 
     @cached_property
     def _raw_list(self) -> list[Any]:
@@ -131,8 +132,8 @@ class Features:
 
     @cached_property
     def _all_fields(self) -> Any:
-        statistics = None if self.statistics is None else self._statistics_field
-        return self._joined([part for part in (self._raw_fields, statistics) if part is not None], axis=1)
+        raw = [] if self._raw_fields is None else [self._raw_fields]
+        return self._joined([*raw, *self._vector_field], axis=1)
 
     def column(self, name: str) -> Any:
         """Returns the field of one id column, (batch, dim)."""
@@ -152,8 +153,9 @@ class Features:
         """Returns each sequence that shares its table with a column of ids, as `HistoryTransformer` reads it.
 
         Returns:
-            Lists of the past items (batch, length, dim), their ids (batch, length) and the column's field (batch, dim).
-            Where several columns share the table, that of the item if it is among them, else the first.
+            Lists of the past items (batch, length, dim), their ids (batch, length), the column's field (batch, dim) and
+            how alike they are to it (batch, length, any), see `ItemLikeness`. Where several columns share the table,
+            that of the item if it is among them, else the first.
         """
         return self._histories
 
@@ -162,22 +164,48 @@ class Features:
         if self._columns is not None or self._found is None:
             return []
         found = []
-        for sequence in (item for item in self.layout.lists if item.kind == "sequence"):
-            columns = [column.name for column in self.layout.ids if column.table == sequence.table]
-            if columns:
-                name = str(self.layout.item) if self.layout.item in columns else columns[0]
+        for sequence in self.layout.lists:
+            item = self.layout.candidate(sequence)
+            if item is not None:
                 values, ids = self._lists[sequence.name]
                 rows = values if values.shape[-1] == self.dim else values[..., : self.dim]
-                found.append([rows, ids, self.column(name)])
+                found.append([rows, ids, self.column(item.name), self._likeness[sequence.name]])
         return found
 
+    @cached_property
+    def _likeness(self) -> dict[str, Any]:
+        """How alike the items of each sequence are to the row's, (batch, length, 1 + attributes)."""
+        found = {}
+        for sequence in self.layout.lists if self._columns is None else ():
+            item = self.layout.candidate(sequence)
+            if item is not None:
+                names = [item.name, *sequence.attributes]
+                row = keras.ops.take(self.input("ids"), [self.layout.position(name) for name in names], axis=1)
+                known = attributes_of(sequence)
+                initial = None if known is None else (known.values, known.shares)
+                layer = ItemLikeness(item.size, len(sequence.attributes), initial)
+                found[sequence.name] = layer([self.input(sequence.group), row])
+        return found
+
+    @cached_property
+    def likeness(self) -> Any:
+        """The mean of each sequence's likeness to the row's item, standardised, (batch, width), or None."""
+        parts = []
+        for sequence in self.layout.lists:
+            if sequence.name in self._likeness:
+                mean = RecencyMean(dtype="float32")([self._likeness[sequence.name], self.input(sequence.group)])
+                known = attributes_of(sequence)
+                moments = ([0.0], [1.0]) if known is None else (known.mean.tolist(), (known.std**2).tolist())
+                parts.append(keras.layers.Normalization(mean=moments[0], variance=moments[1], dtype="float32")(mean))
+        return self._joined(parts, dtype="float32") if parts else None
+
     def dense(self) -> Any:
-        """Returns numbers and statistics, about standardised, (batch, width), or None if there are none."""
+        """Returns numbers, statistics and likeness, about standardised, (batch, width), or None if there are none."""
         return self._dense
 
     @cached_property
     def _dense(self) -> Any:
-        parts = [part for part in (self.numbers, self.statistics) if part is not None]
+        parts = [part for part in (self.numbers, self.statistics, self.likeness) if part is not None]
         return self._joined(parts, dtype="float32") if parts else None
 
     def vector(self) -> Any:
@@ -272,8 +300,12 @@ class Features:
         return layer(rows if rows.shape[1] == width else rows[:, :width])
 
     @cached_property
-    def _statistics_field(self) -> Any:
-        return keras.layers.Reshape((1, self.dim))(keras.layers.Dense(self.dim)(self.statistics))
+    def _vector_field(self) -> list[Any]:
+        """Statistics and likeness as a field, (batch, 1, dim); none if there are none."""
+        parts = [part for part in (self.statistics, self.likeness) if part is not None]
+        if not parts:
+            return []
+        return [keras.layers.Reshape((1, self.dim))(keras.layers.Dense(self.dim)(self._joined(parts, dtype="float32")))]
 
     @cached_property
     def _number_fields(self) -> Any:
@@ -356,6 +388,11 @@ class Features:
         if name in self._fixed:
             return self._fixed[name]
         return self._hp.Choice(f"features/{name}", list(values), default=default)
+
+
+def attributes_of(sequence: ListColumn) -> Attributes | None:
+    """Returns what the items of a sequence are like, None without an open cache."""
+    return None if sequence.attribute_file is None else Attributes.load(sequence.attribute_file)
 
 
 def check_arguments(arguments: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ RANDOM = np.random.default_rng(0)
 ITEMS = RANDOM.normal(size=(4, 5, 3)).astype("float32")
 IDS = np.array([[2, 3, 4, 0, 0], [7, 1, 2, 9, 5], [0, 0, 0, 0, 0], [6, 0, 0, 0, 0]], "int32")
 CANDIDATE = RANDOM.normal(size=(4, 2)).astype("float32")
+LIKENESS = RANDOM.random(size=(4, 5, 2)).astype("float32")
 INPUTS = [ITEMS, IDS, CANDIDATE]
 
 
@@ -59,6 +60,24 @@ def test_layers_are_the_formula() -> None:
         z = encoded(z, [weight.numpy() for layer in layers for weight in layer.weights])
     z = norm(z, *(weight.numpy() for weight in block.norm.weights))
     np.testing.assert_allclose(block(INPUTS)[0], [*z.max(0), *z[2], *z[1]], rtol=1e-4, atol=1e-5)
+
+
+def test_the_likeness_stands_beside_items_and_their_products() -> None:
+    block = HistoryTransformer(4, layers=1, last=1)
+    found = block([*INPUTS, LIKENESS])
+    assert block.item_kernel.shape == (2 * 3 + 2, 4)
+    random = np.random.default_rng(1)
+    block.set_weights([random.normal(size=weight.shape) for weight in block.weights])
+    found = block([*INPUTS, LIKENESS])
+    assert np.abs(found - block([*INPUTS, 0 * LIKENESS]))[[0, 1, 3]].min() > 0
+    plain = HistoryTransformer(4, layers=1, last=1)
+    plain(INPUTS)
+    plain.set_weights([block.item_kernel[:6], *block.get_weights()[1:]])
+    np.testing.assert_allclose(plain(INPUTS), block([*INPUTS, 0 * LIKENESS]), rtol=1e-5, atol=1e-6)
+
+
+def test_it_holds_what_every_block_holds_with_a_likeness() -> None:
+    check_block(HistoryTransformer, {"width": 8}, [*INPUTS, LIKENESS], output_shape=(4, 32))
 
 
 def test_an_empty_history_gives_zero_and_no_gradient() -> None:

@@ -43,7 +43,7 @@ MARGINS = (StatisticColumn("margin(click)", (), "margin", "click", -0.8, 0.9),)
 LEAVES = (LeafColumn("tree 0", 6), LeafColumn("tree 1", 9))
 LISTS = (
     ListColumn("tags", "list_0", "bag", 7, "tags", 4),
-    ListColumn("seen", "list_1", "sequence", 9, "item", 5),
+    ListColumn("seen", "list_1", "sequence", 9, "item", 5, attributes=("place",)),
 )
 
 WHOLE = Layout(IDS, NUMBERS, STATISTICS, PAIRS, LISTS, (CLICK,), "user", "item")

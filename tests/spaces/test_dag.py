@@ -19,8 +19,9 @@ from autorec.data.layout import Layout, LeafColumn, StatisticColumn
 from autorec.errors import ConfigError
 from autorec.searchers.explore import explore
 from autorec.searchers.oracles import get_oracle
-from autorec.spaces import DAG_BLOCKS, InteractionDAG, build, from_config, to_config
+from autorec.spaces import DAG_BLOCKS, Features, InteractionDAG, build, from_config, to_config
 from autorec.spaces.dag_graph import Graph, Node
+from autorec.spaces.dag_streams import RawStreams
 
 Batch = Callable[..., dict[str, np.ndarray]]
 EMPTY = {"dag/0/dense": False, "dag/0/sparse": False}
@@ -79,7 +80,7 @@ def test_every_kind_of_block_builds_in_a_graph_and_learns(name: str, layout: Lay
     labels = {"click": np.array([[0], [1], [0], [1], [1], [0]], "float32")}
     loss = {"click": keras.losses.BinaryCrossentropy(from_logits=True)}
     model.compile(keras.optimizers.Adam(0.01), loss, run_eagerly=True)
-    losses = [float(model.train_on_batch(batch, labels)) for _ in range(6)]
+    losses = [float(model.train_on_batch(batch, labels)) for _ in range(12)]
     assert losses[-1] < losses[0]
 
 
@@ -278,3 +279,14 @@ def test_histories_are_for_layouts_with_a_sequence_of_a_column_s_ids(layouts: di
     assert "HistoryTransformer" in kinds
     with pytest.raises(ConfigError, match="`types` must be without 'history' where no sequence shares its ids"):
         space.build_for(layouts["ids"])
+
+
+def test_the_likeness_of_a_sequence_is_read_with_its_field(layouts: dict[str, Layout]) -> None:
+    bare = replace(layouts["all"], numbers=(), statistics=(), pairs=())
+    space = InteractionDAG(macro="feature")
+    assert "field/seen" in space.sources(bare)
+    streams = RawStreams(Features(bare, kt.HyperParameters()), "feature", True)
+    dense, fields = streams.take(["field/seen"])
+    assert (dense[0].shape[1], fields[0].shape[1]) == (2, 1)
+    assert streams.take(["field/tags"])[0] == []
+    assert "dense" in InteractionDAG().sources(bare)

@@ -107,6 +107,7 @@ def test_blocks_of_several_inputs_by_hand() -> None:
     ids, layer = (None, 3), 3 * (4 * 64 + 2 * 8 * 4) + 2 * 9 * 8
     joined = 3 * (2 * 5 * 8 + 5) + 6 * (8 + 5)
     assert of(HistoryTransformer(8, layers=2), (3, 5), ids[1:], (6,)) == joined + 2 * layer
+    assert of(HistoryTransformer(8, layers=2), (3, 5), ids[1:], (6,), (3, 4)) == joined + 3 * 4 * 8 + 2 * layer
     assert of(IsotonicCalibration(4), (1,)) == 4
 
 

@@ -82,7 +82,7 @@ def test_a_preset_learns_and_its_file_predicts_the_same(
     labels = {"click": np.array([[0], [1], [0], [1], [1], [0]], "float32")}
     before = predictions(model, batch)["click"]
     model.compile(keras.optimizers.Adam(0.01), {"click": keras.losses.BinaryCrossentropy(from_logits=True)})
-    losses = [float(model.train_on_batch(batch, labels)) for _ in range(8)]
+    losses = [float(model.train_on_batch(batch, labels)) for _ in range(16)]
     assert losses[-1] < losses[0]
     after = predictions(model, batch)["click"]
     assert not np.array_equal(before, after)
