@@ -44,7 +44,7 @@ def lines(figures: dict[str, Any], variants: Sequence[str] = VARIANTS) -> list[s
     rows = [_line("set", *head), _line(*["---"] * (1 + len(head)))]
     for name, words in SETS.items():
         there = [each for each in variants if f"{name}/{each}_test_auc" in figures]
-        for variant in there if variants is VARIANTS or len(there) == len(variants) else ():
+        for variant in there if len(there) == len(variants) or set(variants) == set(VARIANTS) else ():
             key = f"{name}/{variant}"
             ahead = figures[f"{name}/unified_over_{variant}_se"]
             size, step = figures.get(f"{key}_dense_parameters"), figures.get(f"{key}_milliseconds")

@@ -1,11 +1,12 @@
 """Attributes of past items: the columns whose value an item decides, and each item's value of them.
 
-A sequence holds ids alone. What its items are like stands in the rows that show them: a column that has one value in
+A list holds ids alone. What its items are like stands in the rows that show them: a column that has one value in nearly
 all training rows of an item is an attribute of it. By these a model sees how alike the past and the item at hand are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import BadZipFile
@@ -19,34 +20,39 @@ from autorec.data.vocabulary import RESERVED
 from autorec.errors import DataError
 
 FOLDER = "attributes"
-#: So many training rows have to show an item once more, and to agree, before a column is taken for an attribute.
-LEAST = 1000
-#: Rows from which the moments of the likeness are taken.
-SAMPLE = 20_000
+#: So many training rows have to show an item once more before a column is taken for an attribute; an item counts for a
+#: tenth of them at most.
+LEAST = 100
+#: The most of the rows that may say another value than their item's: catalogues are not clean.
+CONTRADICTING = 1e-3
+_HOPELESS = 0.1
+#: Past items from which the moments of the likeness are taken, about.
+SAMPLE = 500_000
+#: What the decay of `autorec.blocks.RecencyMean` starts from.
+FADING = 0.05
+# A likeness is 0 to 1: what hardly ever is alike must not become large by being standardised.
+_LEAST_STD = 0.1
+_MOST_VALUES = 2**24  # whole numbers that float32 tells apart
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """What the items of a vocabulary are like, and how alike past items are to those at hand.
+    """What the items of a vocabulary are like.
 
     Args:
         columns: Names of the id columns that an item decides.
         values: Their local ids by item, (items, columns) int32; 0 where no training row tells.
-        shares: The share of the training rows that have this value, (items, columns) float32.
-        mean: Mean over rows of the mean likeness of their sequence, (1 + columns,); see `likeness`.
-        std: Standard deviation of it, 1 for a constant one.
+        shares: For each column, the share of the training rows that have a value, by local id, float32.
     """
 
     columns: tuple[str, ...]
     values: np.ndarray
-    shares: np.ndarray
-    mean: np.ndarray
-    std: np.ndarray
+    shares: tuple[np.ndarray, ...]
 
     def save(self, path: Path) -> None:
         """Writes them."""
-        names = np.array(self.columns, dtype=str)
-        np.savez(path, columns=names, values=self.values, shares=self.shares, mean=self.mean, std=self.std)
+        shares = {f"shares_{number}": shares for number, shares in enumerate(self.shares)}
+        np.savez(path, allow_pickle=False, columns=np.array(self.columns, dtype=str), values=self.values, **shares)
 
     @classmethod
     def load(cls, path: str | Path) -> Attributes:
@@ -57,8 +63,8 @@ class Attributes:
         """
         try:
             with np.load(path, allow_pickle=False) as file:
-                arrays = [file[name] for name in ("values", "shares", "mean", "std")]
-                return cls(tuple(map(str, file["columns"])), *arrays)
+                columns = tuple(map(str, file["columns"]))
+                return cls(columns, file["values"], tuple(file[f"shares_{number}"] for number in range(len(columns))))
         except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
             raise DataError(f"the file is absent or not as it was written: {error}", file=path) from error
 
@@ -67,86 +73,154 @@ class Attributes:
 
         Args:
             past: Local ids of past items, (n,).
-            item: Local ids of the items at hand, and their attributes, (n, 1 + columns).
+            item: Local ids of the items at hand, and the values of their rows, (n, 1 + columns).
         """
-        same = (past == item[:, 0])[:, None]
-        alike = (self.values[past] == item[:, 1:]) & (item[:, 1:] >= RESERVED)
-        return np.concatenate([same, alike * (1 - self.shares[past])], axis=1) * (past >= RESERVED)[:, None]
+        found = [past == item[:, 0]]
+        for column, shares in enumerate(self.shares):
+            told = item[:, 1 + column]
+            wanted = np.where(told > 0, told, self.values[item[:, 0], column])
+            equal = (self.values[past, column] == wanted) & (wanted >= RESERVED)
+            found.append(equal * (1 - shares[wanted]))
+        return np.stack(found, axis=1) * (past >= RESERVED)[:, None]
 
 
-def write_attributes(layout: Layout, train: Part, cache: Path) -> tuple[Layout, dict[str, str]]:
-    """Learns the attributes of the items of each sequence, and writes them into a cache.
+def write_attributes(
+    layout: Layout, train: Part, cache: Path, given: Mapping[str, Sequence[str]] | None = None
+) -> tuple[Layout, dict[str, str]]:
+    """Learns the attributes of the items of each list, and writes them into a cache.
 
     Args:
         layout: Columns of the encoded rows.
         train: The training rows.
         cache: Folder of the cache.
+        given: The names of the attributes by list, where they are known; others are not compared at all.
 
     Returns:
-        The layout with the names of the attributes, and the path of each sequence's file, relative to the cache.
+        The layout with the names of the attributes and the moments of the likeness, and the path of the file of each
+        list that has some, relative to the cache.
     """
+    known: dict[str, Attributes] = {}
     files: dict[str, str] = {}
     lists = []
-    for sequence in layout.lists:
-        item = layout.candidate(sequence)
-        if item is not None:
-            found = _learn(layout, sequence, item, train)
-            files[sequence.name] = f"{FOLDER}/{len(files)}.npz"
-            (cache / FOLDER).mkdir(exist_ok=True)
-            found.save(cache / files[sequence.name])
-            sequence = replace(sequence, attributes=found.columns)
-        lists.append(sequence)
+    for column in layout.lists:
+        item = layout.candidate(column)
+        if item is None or (given is not None and column.name not in given):
+            lists.append(column)
+            continue
+        if item.name not in known:
+            names = None if given is None else given[column.name]
+            known[item.name] = attributes_of(layout, item, train.arrays["ids"], names)
+            if known[item.name].columns:
+                (cache / FOLDER).mkdir(exist_ok=True)
+                known[item.name].save(cache / FOLDER / f"{layout.position(item.name)}.npz")
+        found = known[item.name]
+        if found.columns:
+            files[column.name] = f"{FOLDER}/{layout.position(item.name)}.npz"
+        means, stds = _moments(layout, column, item, found, train)
+        lists.append(replace(column, attributes=found.columns, means=means, stds=stds))
     return replace(layout, lists=tuple(lists)), files
 
 
-def _learn(layout: Layout, sequence: ListColumn, item: IdColumn, train: Part) -> Attributes:
-    columns, values, shares = attributes_of(layout, item, train.arrays["ids"])
-    known = Attributes(columns, values, shares, np.zeros(0), np.zeros(0))
-    rows = np.unique(np.linspace(0, train.rows - 1, SAMPLE).astype(np.int64))
-    arrays = train.take(rows, ["ids", sequence.group])
-    past, places = arrays[sequence.group], [layout.position(name) for name in (item.name, *columns)]
-    owner, _ = np.nonzero(past)
-    alike = known.likeness(past[past > 0], arrays["ids"][owner][:, places])
-    total = np.stack([np.bincount(owner, column, len(rows)) for column in alike.T], axis=1)
-    mean = total / np.maximum(np.count_nonzero(past, axis=1), 1)[:, None]
-    std = mean.std(axis=0)
-    return replace(known, mean=mean.mean(axis=0), std=np.where(std > 0, std, 1.0))
+def _moments(
+    layout: Layout, column: ListColumn, item: IdColumn, known: Attributes, train: Part
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Returns mean and standard deviation of the mean likeness of a row's list, as it is before training."""
+    count = max(SAMPLE // max(column.length, 1), 1)
+    rows = np.unique(np.linspace(0, train.rows - 1, min(count, train.rows)).astype(np.int64))
+    arrays = train.take(rows, ["ids", column.group])
+    past = arrays[column.group]
+    owner, place = np.nonzero(past)
+    items = arrays["ids"][:, [layout.position(name) for name in (item.name, *known.columns)]]
+    alike = known.likeness(past[owner, place], items[owner])
+    age = np.count_nonzero(past, axis=1)[owner] - 1 - place
+    weights = np.exp(-FADING * age) if column.kind == "sequence" else np.ones(len(owner))
+    weighed = [np.bincount(owner, weights * values, len(rows)) for values in (np.ones(len(owner)), *alike.T)]
+    means = np.stack(weighed[1:], axis=1) / np.maximum(weighed[0], 1e-12)[:, None]
+    stds = np.maximum(means.std(axis=0), _LEAST_STD)
+    return tuple(means.mean(axis=0).tolist()), tuple(stds.tolist())
 
 
-def attributes_of(layout: Layout, item: IdColumn, ids: np.ndarray) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Returns the attributes of an item: their names, and values and shares by item.
+def attributes_of(layout: Layout, item: IdColumn, ids: np.ndarray, names: Sequence[str] | None = None) -> Attributes:
+    """Returns the attributes of an item, learned from rows; its value is what most of its rows say.
 
-    Missing values say nothing, and neither do rows of unknown items. The user is nobody's attribute.
+    A column is an attribute if hardly any row says another value than its item's, enough rows show an item once more,
+    and it says something: several values, and fewer than items. The user is nobody's attribute.
 
     Args:
         layout: Columns of the encoded rows.
         item: The column of the item.
         ids: The group `ids` of the training rows, (rows, columns).
+        names: The attributes, where they are known; None finds them.
     """
-    key = layout.position(item.name)
-    places = [place for place, column in enumerate(layout.ids) if _may_be(column, item, layout.user)]
-    values = {place: np.zeros(item.size, np.int32) for place in places}
-    counts = {place: np.zeros(layout.ids[place].size, np.int64) for place in places}
-    for start in range(0, len(ids) if places else 0, BLOCK):
-        block = np.asarray(ids[start : start + BLOCK])
-        block = block[block[:, key] >= RESERVED]
-        for place in list(values):
-            told = block[:, place] > 0
-            items, shown = block[told, key], block[told, place]
-            new = values[place][items] == 0
-            values[place][items[new]] = shown[new]
-            if (values[place][items] != shown).any():
-                del values[place]
-                continue
-            counts[place] += np.bincount(shown, minlength=len(counts[place]))
-    kept = [place for place in values if counts[place].sum() - np.count_nonzero(values[place]) >= LEAST]
-    shares = [(counts[place] / counts[place].sum())[values[place]] for place in kept]
-    empty = np.zeros((item.size, 0))
-    names = tuple(layout.ids[place].name for place in kept)
-    table = np.column_stack([empty, *(values[place] for place in kept)])
-    return names, table.astype(np.int32), np.column_stack([empty, *shares]).astype(np.float32)
+    tried = [column.name for column in layout.ids if _may_be(column, item, layout.user)] if names is None else names
+    found = {name: _Column(item.size, layout.ids[layout.position(name)].size) for name in tried}
+    for step in ("vote", "count"):
+        for start in range(0, len(ids) if found else 0, BLOCK):
+            block = ids[start : start + BLOCK]
+            items = np.asarray(block[:, layout.position(item.name)])
+            for name in list(found):
+                getattr(found[name], step)(items, np.asarray(block[:, layout.position(name)]))
+                if names is None and found[name].is_hopeless():
+                    del found[name]
+    kept = {name: column for name, column in found.items() if names is not None or column.is_attribute()}
+    values = [column.values for column in kept.values()]
+    table = np.stack(values, axis=1) if values else np.zeros((item.size, 0), np.int32)
+    return Attributes(tuple(kept), table, tuple(column.shares() for column in kept.values()))
 
 
 def _may_be(column: IdColumn, item: IdColumn, user: str | None) -> bool:
     """Returns whether a column may be an attribute; the parts of a time are none."""
-    return column.table != item.table and column.name == column.feature and column.name != user
+    own = column.table != item.table and column.name == column.feature and column.name != user
+    return own and column.size < _MOST_VALUES
+
+
+class _Column:
+    """What rows say of the items in one column. Missing values, and rows of unknown items, say nothing."""
+
+    def __init__(self, items: int, size: int) -> None:
+        self.values = np.zeros(items, np.int32)
+        self._votes, self._voted, self._against = np.zeros(items, np.int64), 0, 0
+        self._items, self._rows, self._contradicting = np.zeros(items, np.int64), np.zeros(size, np.int64), 0
+
+    def vote(self, items: np.ndarray, shown: np.ndarray) -> None:
+        """Lets rows vote for the value of their items: a value that is outvoted makes room for another one.
+
+        So each item ends with what most of its rows say (Boyer and Moore's vote, block by block).
+        """
+        items, shown = _told(items, shown)
+        new = self.values[items] == 0
+        self.values[items[new]] = shown[new]
+        agrees = self.values[items] == shown
+        count = len(self.values)
+        self._votes += np.bincount(items[agrees], minlength=count) - np.bincount(items[~agrees], minlength=count)
+        outvoted = ~agrees & (self._votes[items] < 0)
+        self.values[items[outvoted]] = shown[outvoted]
+        self._votes[items[outvoted]] = 0
+        self._voted += len(items)
+        self._against += len(items) - int(np.count_nonzero(agrees))
+
+    def is_hopeless(self) -> bool:
+        """Returns whether so many rows have contradicted their items that counting exactly is of no use."""
+        return self._voted >= 10 * LEAST and self._against > _HOPELESS * self._voted
+
+    def count(self, items: np.ndarray, shown: np.ndarray) -> None:
+        """Counts rows by item and by value, and those that contradict."""
+        items, shown = _told(items, shown)
+        self._contradicting += int(np.count_nonzero(self.values[items] != shown))
+        self._items += np.bincount(items, minlength=len(self._items))
+        self._rows += np.bincount(shown, minlength=len(self._rows))
+
+    def is_attribute(self) -> bool:
+        told = self._items[self._items > 0]
+        repeated = np.minimum(told - 1, LEAST // 10).sum()
+        distinct = len(np.unique(self.values[self.values >= RESERVED]))
+        clean = self._contradicting <= CONTRADICTING * told.sum()
+        return bool(clean and repeated >= LEAST and 2 <= distinct < len(told))
+
+    def shares(self) -> np.ndarray:
+        return (self._rows / max(self._rows.sum(), 1)).astype(np.float32)
+
+
+def _told(items: np.ndarray, shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    told = (items >= RESERVED) & (shown > 0)
+    return items[told], shown[told]

@@ -162,7 +162,7 @@ class Cache:
         directory: Where it is.
         encoder: Encodes other rows in the same way.
         meta: Fingerprint of the data, the description of the parts, and where the pretrained vectors of a table and
-            the attributes of a sequence's items are.
+            the attributes of a list's items are.
     """
 
     directory: Path

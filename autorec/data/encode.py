@@ -108,8 +108,9 @@ def encode_all(
 ) -> Cache:
     """Encodes all rows of some sources as training rows of a new cache, which has no validation rows.
 
-    Vocabularies, moments, quantiles, statistics and forests are those of all rows. What is long, and of which pairs of
-    columns there are statistics, stays what it is in another cache: it says what is learned, not from what.
+    Vocabularies, moments, quantiles, statistics and forests are those of all rows. What is long, of which pairs of
+    columns there are statistics and what is an attribute of an item stays what it is in another cache: it says what is
+    learned, not from what.
 
     Args:
         sources: Where the rows are, in this order.
@@ -122,7 +123,9 @@ def encode_all(
         DataError: As `encode` does.
     """
     pairs = [(first, second) for first, second in dict.fromkeys(column.sources for column in like.layout.pairs)]
-    how = _How(statistics, like.encoder.forest is not None, seed, progress or (lambda event: None), deadline, pairs)
+    attributes = {column.name: column.attributes for column in like.layout.lists if column.means}
+    trees = like.encoder.forest is not None
+    how = _How(statistics, trees, seed, progress or (lambda event: None), deadline, pairs, attributes)
     reading: list[_Reading] = [(source, None) for source in sources]
     return _encode(reading, schema, Path(directory), ("train",), like.encoder.thresholds, how, lambda: like.fingerprint)
 
@@ -141,6 +144,7 @@ class _How:
     progress: Progress
     deadline: float | None
     pairs: list[tuple[str, str]] | None = None  # instead of the schema's
+    attributes: dict[str, tuple[str, ...]] | None = None  # instead of those that are found
 
 
 def _encode(
@@ -212,7 +216,10 @@ class _Finish:
         for name, part in description.items():
             self._rewrite(name, part, layout, ids_of)
         train = open_part(self.folder / "train", description["train"])
-        encoder.layout, attributes = write_attributes(layout, train, self.folder)
+        encoder.layout, attributes = write_attributes(layout, train, self.folder, how.attributes)
+        for column in encoder.layout.lists:
+            if column.attributes and how.attributes is None:
+                self._say(f"`{column.name}`: items are compared by {', '.join(column.attributes)} too")
         if how.statistics is not None and layout.ids:
             how.progress({"event": "statistics"})
             order = self._order(description, how.seed)

@@ -125,8 +125,11 @@ class ListColumn:
         length: Largest number of values kept (the newest).
         dim: Width the user fixed, or None.
         pretrained: Path of an `.npz` file with local `ids` and `vectors` in an open cache, or None.
-        attributes: Names of the id columns that the items of a sequence decide, see `autorec.data.attributes`.
-        attribute_file: Path of their values in an open cache, or None.
+        attributes: Names of the id columns that its items decide, see `autorec.data.attributes`.
+        means: Mean over the training rows of the list's mean likeness to the row's item: in being the same, then in
+            each attribute; empty where it is not compared.
+        stds: Standard deviations of it.
+        attribute_file: Path of the attributes' values in an open cache, or None.
     """
 
     name: str
@@ -138,6 +141,8 @@ class ListColumn:
     dim: int | None = None
     pretrained: str | None = None
     attributes: tuple[str, ...] = ()
+    means: tuple[float, ...] = ()
+    stds: tuple[float, ...] = ()
     attribute_file: str | None = None
 
 
@@ -187,22 +192,20 @@ class Layout:
         """Returns where the id column `name` stands in the group `ids`."""
         return [column.name for column in self.ids].index(name)
 
-    def candidate(self, sequence: ListColumn) -> IdColumn | None:
-        """Returns the id column that a sequence's items are compared with, None if there is none.
+    def candidate(self, column: ListColumn) -> IdColumn | None:
+        """Returns the id column that a list's items are compared with, None if there is none.
 
-        It shares its table; of several the item's, else the first. A bag has none.
+        It shares its table; of several the item's, else the first.
         """
-        columns = [column for column in self.ids if column.table == sequence.table]
-        if not columns or sequence.kind != "sequence":
-            return None
-        return next((column for column in columns if column.name == self.item), columns[0])
+        columns = [each for each in self.ids if each.table == column.table]
+        return next((each for each in columns if each.name == self.item), columns[0] if columns else None)
 
     def with_files(self, pretrained: Mapping[str, str], attributes: Mapping[str, str]) -> Layout:
         """Returns the layout with the paths of these files of an open cache, and no other.
 
         Args:
             pretrained: Path of pretrained vectors by table.
-            attributes: Path of the attributes of a sequence's items, by its name.
+            attributes: Path of the attributes of a list's items, by its name.
         """
         ids = (replace(column, pretrained=pretrained.get(column.table)) for column in self.ids)
         lists = (

@@ -16,6 +16,7 @@ from autorec.spaces.dag_genotypes import PREFIX, Genotypes, sources_in
 from autorec.spaces.dag_graph import Graph
 from autorec.spaces.dag_streams import MACROS, VECTORS, RawStreams, raw_sources
 from autorec.spaces.features import Features
+from autorec.spaces.likeness import compared
 from autorec.spaces.model import ranking_model
 from autorec.spaces.preset import Preset
 
@@ -156,6 +157,7 @@ class InteractionDAG(Preset):
         if not set(layout.groups) - set(optional):
             searched |= dict.fromkeys(VECTORS, True)  # there is nothing else to read
         read = [name for name in optional if getattr(layout, name) and self.arguments.get(name, searched[name])]
+        read += ["likeness"] * bool(compared(layout) and self.arguments.get("likeness", True))
         return raw_sources(layout, self.macro, self.number_fields, read)
 
     def _genotypes(self, sources: tuple[str, ...]) -> Genotypes:

@@ -139,9 +139,9 @@ def _two_stream(x: BlockInputs, units: int) -> Any:
 def _history(x: BlockInputs, _: int) -> Any:
     """Returns the past, each item joined to the item at hand and to all that is read, (batch, 128 a sequence)."""
     found = []
-    for items, ids, item, likeness in x.histories:
+    for items, ids, item, *likeness in x.histories:
         candidate = Concatenate()([item, *x.bounded()])
-        found.append(HistoryTransformer(layers=1)([items, ids, candidate, likeness]))
+        found.append(HistoryTransformer(layers=1)([items, ids, candidate, *likeness]))
     return found[0] if len(found) == 1 else Concatenate()(found)
 
 

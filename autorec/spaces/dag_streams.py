@@ -9,6 +9,7 @@ import keras
 
 from autorec.data.layout import Layout
 from autorec.spaces.features import Features
+from autorec.spaces.likeness import compared
 
 MACROS = ("group", "feature")
 VECTORS = ("statistics", "pairs", "margins")
@@ -23,14 +24,14 @@ def raw_sources(layout: Layout, macro: str, number_fields: bool, read: Collectio
         macro: `group` for `dense` and `sparse`; `feature` for `field/<name>` of each column of ids, numbers or lists,
             and one each for `statistics`, `pairs`, `margins` and `leaves`.
         number_fields: Whether numbers are fields too.
-        read: Those of `statistics`, `pairs`, `margins` and `leaves` that are read.
+        read: Those of `statistics`, `pairs`, `margins`, `leaves` and `likeness` that are read.
     """
     vectors = [group for group in VECTORS if group in read]
     leaves = ["leaves"] * ("leaves" in read and number_fields)
     if macro == "feature":
         columns: list[Any] = [*layout.ids, *layout.numbers, *layout.lists]
         return tuple(sorted([*(f"field/{column.name}" for column in columns), *vectors, *leaves]))
-    dense = bool(layout.numbers or vectors or any(layout.candidate(sequence) for sequence in layout.lists))
+    dense = bool(layout.numbers or vectors or "likeness" in read)
     sparse = bool(layout.ids or layout.lists or (layout.numbers and number_fields) or leaves)
     return ("dense",) * dense + ("sparse",) * sparse
 
@@ -38,9 +39,9 @@ def raw_sources(layout: Layout, macro: str, number_fields: bool, read: Collectio
 class RawStreams:
     """The raw dense stream and the raw sparse stream of a model.
 
-    Dense are transformed numbers, statistics, statistics of pairs, predictions of trees and the likeness of sequences'
-    items to the row's; sparse are embedded ids
-    and lists and, with `number_fields`, the embedded numbers and the leaves of trees.
+    Dense are transformed numbers, statistics, statistics of pairs, predictions of trees and how alike the items of
+    lists are to the row's; sparse are embedded ids and lists and, with `number_fields`, the embedded numbers and the
+    leaves of trees.
 
     Args:
         features: The features that the streams are made of.
@@ -56,7 +57,8 @@ class RawStreams:
         raw = layout.ids or layout.lists or layout.numbers
         self._fields: Any = (features.fields() if number_fields else features.id_fields) if raw else None
         self._dense = features.dense()
-        self.sources = raw_sources(layout, macro, number_fields, features.inputs)
+        read = [*features.inputs, *(["likeness"] if features.likeness is not None else [])]
+        self.sources = raw_sources(layout, macro, number_fields, read)
         self._places = self._by_feature(features, number_fields) if macro == "feature" else self._by_group()
 
     def _by_group(self) -> dict[str, Places]:
@@ -79,11 +81,10 @@ class RawStreams:
             end = start + features.width(group)
             places[group] = (list(range(start, end)), [])
             start = end
-        for sequence in layout.lists:
-            if layout.candidate(sequence) is not None:
-                end = start + 1 + len(sequence.attributes)
-                places[f"field/{sequence.name}"][0].extend(range(start, end))
-                start = end
+        for column, _ in compared(layout) if features.likeness is not None else ():
+            end = start + len(column.means)
+            places[f"field/{column.name}"][0].extend(range(start, end))
+            start = end
         if "leaves" in self.sources:
             places["leaves"] = ([], [self._fields.shape[1] - 1])
         return places

@@ -32,7 +32,7 @@ class DLRM(Preset):
     """
 
     NAME = "dlrm"
-    FEATURES = ("dim", "cap", "numbers", "pooling", "statistics", "pairs", "margins")
+    FEATURES = ("dim", "cap", "numbers", "pooling", "statistics", "pairs", "margins", "likeness")
     OWN = {"bottom_units": Choice((32, 64, 128), 64)}
     BLOCKS = arguments_of(MLP)
 
@@ -43,7 +43,8 @@ class DLRM(Preset):
         if not fields:
             raise ConfigError("layout", "one with columns that this space reads", features.layout.groups)
         # Without numbers the top network sees the fields themselves: products alone would lose the single columns.
-        parts = [fields[0]]
+        rich = features.numbers is not None or features.statistics is not None
+        parts = [fields[0]] if rich or z is None else [z, ids]
         if sum(1 if len(field.shape) == 2 else field.shape[1] for field in fields) > 1:
             parts.append(DotInteraction()(fields))
         return ranking_model(features.inputs, [self.block(hp, MLP)(parts)])

@@ -9,11 +9,11 @@ from typing import Any
 
 import keras
 
-from autorec.blocks import ItemLikeness, NumericEmbedding, NumericTransform, RecencyMean
-from autorec.data.attributes import Attributes
-from autorec.data.layout import Layout, ListColumn
+from autorec.blocks import NumericEmbedding, NumericTransform
+from autorec.data.layout import Layout
 from autorec.errors import ConfigError, unknown_name
 from autorec.spaces.embedding import IdFields, leaf_rows, tables_of
+from autorec.spaces.likeness import likeness_of, mean_likeness
 from autorec.spaces.limits import limited_cap, limited_dim
 
 NUMBERS = ("log", "quantile")
@@ -26,7 +26,7 @@ PAIRS = (0, 4, 12)
 DIMS = (8, 16, 32)
 CAPS = (0, 10_000, 100_000)
 BINS = 16
-ARGUMENTS = ("dim", "cap", *CHOICES, "pairs", *BOOLEANS)
+ARGUMENTS = ("dim", "cap", *CHOICES, "pairs", *BOOLEANS, "likeness")
 
 
 class Features:
@@ -37,7 +37,7 @@ class Features:
 
     - *fields* (batch, fields, dim): embedded ids, embedded numbers, pooled lists, pooled leaves of trees;
     - *dense* (batch, width): transformed numbers, then the standardised statistics and predictions of trees, then how
-      alike the items of sequences are to the row's;
+      alike the items of lists are to the row's;
     - *linear* (batch, targets): `sum_i w_i + w . dense`, the first-order term of a logit.
 
     Under any policy *dense* and *linear* are float32, and so are fields that come out of one table with the weights of
@@ -58,6 +58,8 @@ class Features:
         leaves: Whether to read the leaves of their trees, as one field: the mean of a row of a table for each tree
             that has not seen the encoded row (default False).
         pooling: `mean`, `sum` or `max` of a list's values (default `mean`).
+        likeness: Whether to read how alike the items of lists are to the row's, where they share its ids (default True;
+            never searched).
         cap: Most ids of a table, 0 for all (0, 10,000, 100,000; default 0); searched for large vocabularies only.
 
     Raises:
@@ -154,8 +156,8 @@ class Features:
 
         Returns:
             Lists of the past items (batch, length, dim), their ids (batch, length), the column's field (batch, dim) and
-            how alike they are to it (batch, length, any), see `ItemLikeness`. Where several columns share the table,
-            that of the item if it is among them, else the first.
+            how alike they are to it (batch, length, any), see `ItemLikeness`, which lacks where they are not compared.
+            Where several columns share the table, that of the item if it is among them, else the first.
         """
         return self._histories
 
@@ -164,39 +166,25 @@ class Features:
         if self._columns is not None or self._found is None:
             return []
         found = []
-        for sequence in self.layout.lists:
+        for sequence in (column for column in self.layout.lists if column.kind == "sequence"):
             item = self.layout.candidate(sequence)
             if item is not None:
                 values, ids = self._lists[sequence.name]
                 rows = values if values.shape[-1] == self.dim else values[..., : self.dim]
-                found.append([rows, ids, self.column(item.name), self._likeness[sequence.name]])
+                likeness = [self._likeness[sequence.name]] if sequence.name in self._likeness else []
+                found.append([rows, ids, self.column(item.name), *likeness])
         return found
 
     @cached_property
     def _likeness(self) -> dict[str, Any]:
-        """How alike the items of each sequence are to the row's, (batch, length, 1 + attributes)."""
-        found = {}
-        for sequence in self.layout.lists if self._columns is None else ():
-            item = self.layout.candidate(sequence)
-            if item is not None:
-                names = [item.name, *sequence.attributes]
-                row = keras.ops.take(self.input("ids"), [self.layout.position(name) for name in names], axis=1)
-                known = attributes_of(sequence)
-                initial = None if known is None else (known.values, known.shares)
-                layer = ItemLikeness(item.size, len(sequence.attributes), initial)
-                found[sequence.name] = layer([self.input(sequence.group), row])
-        return found
+        """How alike the items of each list are to the row's, (batch, length, 1 + attributes)."""
+        wanted = self._columns is None and self._fixed.get("likeness", True)
+        return likeness_of(self.layout, self.input) if wanted else {}
 
     @cached_property
     def likeness(self) -> Any:
-        """The mean of each sequence's likeness to the row's item, standardised, (batch, width), or None."""
-        parts = []
-        for sequence in self.layout.lists:
-            if sequence.name in self._likeness:
-                mean = RecencyMean(dtype="float32")([self._likeness[sequence.name], self.input(sequence.group)])
-                known = attributes_of(sequence)
-                moments = ([0.0], [1.0]) if known is None else (known.mean.tolist(), (known.std**2).tolist())
-                parts.append(keras.layers.Normalization(mean=moments[0], variance=moments[1], dtype="float32")(mean))
+        """The mean of each list's likeness to the row's item, standardised, (batch, width), or None."""
+        parts = mean_likeness(self.layout, self._likeness, self.input)
         return self._joined(parts, dtype="float32") if parts else None
 
     def dense(self) -> Any:
@@ -390,11 +378,6 @@ class Features:
         return self._hp.Choice(f"features/{name}", list(values), default=default)
 
 
-def attributes_of(sequence: ListColumn) -> Attributes | None:
-    """Returns what the items of a sequence are like, None without an open cache."""
-    return None if sequence.attribute_file is None else Attributes.load(sequence.attribute_file)
-
-
 def check_arguments(arguments: dict[str, Any]) -> None:
     """Checks what was given for `Features`; None stands for left out.
 
@@ -408,7 +391,7 @@ def check_arguments(arguments: dict[str, Any]) -> None:
             continue
         if name in CHOICES and value not in CHOICES[name]:
             raise unknown_name(name, value, CHOICES[name])
-        if name in BOOLEANS and not isinstance(value, bool):
+        if (name in BOOLEANS or name == "likeness") and not isinstance(value, bool):
             raise ConfigError(name, "True, False or None", value)
         if name == "pairs" and isinstance(value, bool):
             continue

@@ -85,8 +85,8 @@ class LiRank(Preset):
 
     def _history(self, hp: Any, history: list[Any], row: Any) -> Any:
         """Returns what a sequence says of a row, whose other fields tell what its item is like."""
-        items, ids, item, likeness = history
-        return self.block(hp, HistoryTransformer)([items, ids, Concatenate()([item, row]), likeness])
+        items, ids, item, *likeness = history
+        return self.block(hp, HistoryTransformer)([items, ids, Concatenate()([item, row]), *likeness])
 
     def _column(self, features: Features, name: str) -> Any:
         known = [column.name for column in features.layout.ids]

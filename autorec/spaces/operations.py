@@ -17,6 +17,7 @@ from autorec.blocks import (
     FactorizationMachine,
     FieldEmbedding,
     InnerProduct,
+    ItemLikeness,
     NumericEmbedding,
     NumericTransform,
     SelfAttention,
@@ -55,13 +56,14 @@ def operations(model: Any) -> int:
 
 
 def dense_parameters(model: Any) -> int:
-    """Returns the number of parameters of a model outside of its embedding tables.
+    """Returns the number of parameters of a model outside of its embedding tables and of what is known of items.
 
     Args:
         model: A Keras model or layer, built.
     """
-    in_tables = {id(table) for table in tables(model)}
-    return sum(prod(weight.shape) for weight in model.weights if id(weight) not in in_tables)
+    known = (weight for layer in model._flatten_layers() if isinstance(layer, ItemLikeness) for weight in layer.weights)
+    left_out = {id(weight) for weight in (*tables(model), *known)}
+    return sum(prod(weight.shape) for weight in model.weights if id(weight) not in left_out)
 
 
 def _count(layer: Any, shapes: Sequence[Shape]) -> int:

@@ -36,7 +36,7 @@ CASES: dict[str, tuple[Any, Any]] = {
     "HistoryTransformer": (blocks.HistoryTransformer(4), [FIELDS, IDS[:, [0, 1, 0]], VECTOR]),
     "InnerProduct": (blocks.InnerProduct(), [FIELDS, VECTOR]),
     "IsotonicCalibration": (blocks.IsotonicCalibration(4), VECTOR[:, :1]),
-    "ItemLikeness": (blocks.ItemLikeness(9, 1, ([[3]] * 9, [[0.25]] * 9)), [IDS[:, [0, 1, 0]], IDS]),
+    "ItemLikeness": (blocks.ItemLikeness(9, [5], ([[3]] * 9, [[0.25] * 5])), [IDS[:, [0, 1, 0]], IDS]),
     "MLP": (blocks.MLP([7, 3], batch_norm=True, dropout=0.5), VECTOR),
     "NumericEmbedding": (blocks.NumericEmbedding(4, "piecewise", [[-1.0, 0.0, 2.0]] * 5), VECTOR),
     "NumericTransform": (blocks.NumericTransform("quantile", [NUMBER] * 5), VECTOR.astype("float64")),

@@ -96,6 +96,15 @@ def test_a_batch_of_empty_histories_alone_gives_zero(length: int) -> None:
     np.testing.assert_array_equal(found, np.zeros((4, 12)))
 
 
+def test_a_model_starts_as_if_there_were_no_history_and_lets_it_in() -> None:
+    block = HistoryTransformer(4)
+    with tf.GradientTape() as tape:
+        found = block([*INPUTS, LIKENESS])
+        loss = tf.reduce_sum(found * RANDOM.normal(size=found.shape))
+    np.testing.assert_array_equal(found, 0)
+    assert np.abs(tape.gradient(loss, block.norm.gamma.value)).min() > 0
+
+
 def test_padding_counts_nowhere() -> None:
     block, other = made(), ITEMS.copy()
     other[IDS == 0] = 50

@@ -10,6 +10,7 @@ import keras_tuner as kt
 import numpy as np
 import pytest
 
+from autorec.data.attributes import Attributes
 from autorec.data.layout import (
     IdColumn,
     Layout,
@@ -43,7 +44,7 @@ MARGINS = (StatisticColumn("margin(click)", (), "margin", "click", -0.8, 0.9),)
 LEAVES = (LeafColumn("tree 0", 6), LeafColumn("tree 1", 9))
 LISTS = (
     ListColumn("tags", "list_0", "bag", 7, "tags", 4),
-    ListColumn("seen", "list_1", "sequence", 9, "item", 5, attributes=("place",)),
+    ListColumn("seen", "list_1", "sequence", 9, "item", 5),
 )
 
 WHOLE = Layout(IDS, NUMBERS, STATISTICS, PAIRS, LISTS, (CLICK,), "user", "item")
@@ -71,6 +72,18 @@ def layout() -> Layout:
 def layouts() -> dict[str, Layout]:
     """Layouts of all sorts by name."""
     return LAYOUTS
+
+
+@pytest.fixture(scope="session")
+def alike(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """The whole layout, whose items decide the place, with a list of each kind of items that is compared."""
+    file = tmp_path_factory.mktemp("alike") / "0.npz"
+    values, shares = np.arange(9)[:, None] % 3 + 2, (np.array([0, 0, 0.6, 0.3, 0.1], "float32"),)
+    Attributes(("place",), values.astype("int32"), shares).save(file)
+    told: dict[str, Any] = {"attributes": ("place",), "means": (0.1, 0.2), "stds": (0.5, 2.0)}
+    tags = ListColumn("tags", "list_0", "bag", 9, "item", 4, **told)
+    whole = replace(WHOLE, lists=(tags, replace(LISTS[1], **told)))
+    return whole.with_files({}, {"tags": str(file), "seen": str(file)})
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_every_kind_of_block_builds_in_a_graph_and_learns(name: str, layout: Lay
     labels = {"click": np.array([[0], [1], [0], [1], [1], [0]], "float32")}
     loss = {"click": keras.losses.BinaryCrossentropy(from_logits=True)}
     model.compile(keras.optimizers.Adam(0.01), loss, run_eagerly=True)
-    losses = [float(model.train_on_batch(batch, labels)) for _ in range(12)]
+    losses = [float(model.train_on_batch(batch, labels)) for _ in range(6)]
     assert losses[-1] < losses[0]
 
 
@@ -281,12 +281,22 @@ def test_histories_are_for_layouts_with_a_sequence_of_a_column_s_ids(layouts: di
         space.build_for(layouts["ids"])
 
 
-def test_the_likeness_of_a_sequence_is_read_with_its_field(layouts: dict[str, Layout]) -> None:
-    bare = replace(layouts["all"], numbers=(), statistics=(), pairs=())
-    space = InteractionDAG(macro="feature")
-    assert "field/seen" in space.sources(bare)
+def test_the_likeness_of_a_list_is_read_with_its_field(alike: Layout) -> None:
+    bare = replace(alike, numbers=(), statistics=(), pairs=())
     streams = RawStreams(Features(bare, kt.HyperParameters()), "feature", True)
     dense, fields = streams.take(["field/seen"])
     assert (dense[0].shape[1], fields[0].shape[1]) == (2, 1)
-    assert streams.take(["field/tags"])[0] == []
-    assert "dense" in InteractionDAG().sources(bare)
+    assert streams.take(["field/user"])[0] == []
+    assert InteractionDAG().sources(bare) == ("dense", "sparse")
+    assert InteractionDAG(likeness=False).sources(bare) == ("sparse",)
+    for macro in ("group", "feature"):
+        space = InteractionDAG(macro=macro)
+        assert RawStreams(Features(alike, kt.HyperParameters()), macro, True).sources == space.sources(alike)
+
+
+@pytest.mark.parametrize("macro", ["group", "feature"])
+@pytest.mark.parametrize("seed", range(3))
+def test_random_graphs_of_compared_items_train_all_their_weights(
+    alike: Layout, batch_of: Batch, macro: str, seed: int
+) -> None:
+    check_point(InteractionDAG(macro=macro), alike, batch_of(alike), seed)

@@ -15,12 +15,7 @@ RANDOM = np.random.default_rng(0)
 # The second vector is as wide as fields are; the second fields are not.
 DENSE = [RANDOM.normal(size=(ROWS, 3)).astype("float32"), RANDOM.normal(size=(ROWS, DIM)).astype("float32")]
 FIELDS = [RANDOM.normal(size=(ROWS, 3, DIM)).astype("float32"), RANDOM.normal(size=(ROWS, 2, 6)).astype("float32")]
-PAST = [
-    RANDOM.normal(size=(ROWS, 3, DIM)),
-    np.tile([[2, 3, 0]], (ROWS, 1)),
-    RANDOM.normal(size=(ROWS, DIM)),
-    RANDOM.random(size=(ROWS, 3, 2)),
-]
+PAST = [RANDOM.normal(size=(ROWS, 3, DIM)), np.tile([[2, 3, 0]], (ROWS, 1)), RANDOM.normal(size=(ROWS, DIM))]
 
 
 def model_of(kind: str, dense: list[Any], fields: list[Any]) -> tuple[keras.Model, np.ndarray]:

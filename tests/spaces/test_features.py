@@ -12,6 +12,7 @@ import keras_tuner as kt
 import numpy as np
 import pytest
 
+from autorec.blocks import ItemLikeness
 from autorec.data.attributes import Attributes
 from autorec.data.layout import Layout
 from autorec.errors import ConfigError
@@ -43,7 +44,7 @@ def test_what_does_not_matter_for_a_layout_is_not_declared(layouts: dict[str, La
 def test_given_values_are_not_declared_and_false_is_one(layout: Layout) -> None:
     hp = kt.HyperParameters()
     features = Features(layout, hp, dim=4, statistics=False, pairs=False, pooling="sum", cap=0)
-    assert features.fields(statistics=True).shape == (None, 9, 4)  # the likeness is no statistic
+    assert features.fields(statistics=True).shape == (None, 8, 4)
     assert set(hp.values) == {"features/numbers", "features/number_embedding"}
 
 
@@ -70,12 +71,12 @@ def test_statistics_are_standardised_by_the_layout(layouts: dict[str, Layout]) -
     np.testing.assert_allclose(found, [[1.0, 1.0]], rtol=1e-5)
 
 
-def test_the_vector_holds_fields_then_numbers_statistics_and_likeness(layout: Layout, batch_of: Batch) -> None:
+def test_the_vector_holds_fields_then_numbers_then_statistics(layout: Layout, batch_of: Batch) -> None:
     features = Features(layout, kt.HyperParameters(), dim=4)
-    parts = [keras.layers.Flatten()(features.fields()), features.numbers, features.statistics, features.likeness]
+    parts = [keras.layers.Flatten()(features.fields()), features.numbers, features.statistics]
     batch = batch_of(layout)
     found = values(features, features.vector(), batch)
-    assert found.shape == (6, 8 * 4 + 3 + 3 + 2)
+    assert found.shape == (6, 8 * 4 + 3 + 3)
     np.testing.assert_array_equal(found, np.concatenate([values(features, part, batch) for part in parts], 1))
 
 
@@ -241,9 +242,8 @@ def test_an_argument_that_is_not_allowed_is_refused(layout: Layout, name: str, v
 
 def test_a_sequence_that_shares_its_table_with_the_item_is_a_history(layout: Layout, batch_of: Any) -> None:
     features, batch = Features(layout, kt.HyperParameters(), dim=4), batch_of(layout)
-    (items, ids, item, likeness), *others = features.histories()
+    (items, ids, item), *others = features.histories()
     assert not others
-    assert likeness.shape == (None, None, 2)
     assert ids is features.input("list_1")
     model = keras.Model(features.inputs, [items, item])
     values, candidate = model({name: batch[name] for name in features.inputs})
@@ -270,41 +270,63 @@ def test_a_bag_is_no_history_and_rows_of_another_width_are_projected(layout: Lay
         ids=tuple(replace(column, dim=7 if column.name == "item" else None) for column in layout.ids),
         lists=tuple(replace(item, dim=7 if item.table == "item" else None) for item in layout.lists),
     )
-    items, _, item, _ = Features(wide, kt.HyperParameters(), dim=4).histories()[0]
+    items, _, item = Features(wide, kt.HyperParameters(), dim=4).histories()[0]
     assert (items.shape[-1], item.shape[-1]) == (4, 4)
 
 
-def known_layout(layout: Layout, folder: Path) -> Layout:
-    """The layout with what its items are like."""
-    values, shares = np.arange(9)[:, None] % 3 + 2, np.full((9, 1), 0.25)
-    known = Attributes(("place",), values, shares, np.array([0.1, 0.2]), np.array([0.5, 2.0]))
-    known.save(folder / "seen.npz")
-    return layout.with_files({}, {"seen": str(folder / "seen.npz")})
-
-
-def test_the_likeness_of_past_items_is_standardised_and_stands_last_in_dense(
-    layout: Layout, batch_of: Any, tmp_path: Path
-) -> None:
-    features, batch = Features(known_layout(layout, tmp_path), kt.HyperParameters()), batch_of(layout, 200)
+def test_the_likeness_of_past_items_is_standardised_and_stands_last_in_dense(alike: Layout, batch_of: Any) -> None:
+    features, batch = Features(alike, kt.HyperParameters()), batch_of(alike, 200)
     model = keras.Model(features.inputs, [features.dense(), features.likeness])
     dense, likeness = model({name: batch[name] for name in features.inputs})
-    known = Attributes.load(tmp_path / "seen.npz")
-    for past, ids, found in zip(batch["list_1"], batch["ids"], likeness.numpy()):
-        rows = known.likeness(past[past > 0], np.tile(ids[[1, 2]], (sum(past > 0), 1)))
-        weights = np.exp(-0.05 * np.arange(len(rows))[::-1])[:, None]
-        mean = (weights * rows).sum(0) / weights.sum() if len(rows) else np.zeros(2)
-        np.testing.assert_allclose(found, (mean - known.mean) / known.std, rtol=1e-5, atol=1e-5)
+    known = Attributes.load(str(alike.lists[0].attribute_file))
+    for row, ids in enumerate(batch["ids"]):
+        wanted = []
+        for group, decay in (("list_0", 0.0), ("list_1", 0.05)):
+            past = batch[group][row]
+            past = past[past > 0]
+            found = known.likeness(past, np.tile(ids[[1, 2]], (len(past), 1)))
+            weights = np.exp(-decay * np.arange(len(past))[::-1])[:, None]
+            mean = (weights * found).sum(0) / weights.sum() if len(past) else np.zeros(2)
+            wanted.extend((mean - [0.1, 0.2]) / [0.5, 2.0])
+        np.testing.assert_allclose(likeness[row], wanted, rtol=1e-4, atol=1e-5)
     assert np.std(likeness, axis=0).min() > 0
-    np.testing.assert_array_equal(dense[:, -2:], likeness)
+    np.testing.assert_array_equal(dense[:, -4:], likeness)
 
 
-def test_a_field_of_statistics_reads_the_likeness_too(layout: Layout) -> None:
-    bare = replace(layout, statistics=(), pairs=())
-    features = Features(bare, kt.HyperParameters(), dim=4)
+def test_lists_of_the_same_items_share_what_is_known_of_them(alike: Layout) -> None:
+    features = Features(alike, kt.HyperParameters())
+    model = keras.Model(features.inputs, features.dense())
+    assert len([layer for layer in model.layers if isinstance(layer, ItemLikeness)]) == 1
+
+
+def test_a_history_comes_with_its_likeness_and_a_bag_is_none(alike: Layout, layout: Layout) -> None:
+    ((_, _, _, likeness),) = Features(alike, kt.HyperParameters()).histories()
+    assert likeness.shape == (None, None, 2)
+    assert len(Features(layout, kt.HyperParameters()).histories()[0]) == 3
+
+
+def test_a_field_of_statistics_reads_the_likeness_too(alike: Layout) -> None:
+    features = Features(replace(alike, statistics=(), pairs=()), kt.HyperParameters(), dim=4)
     assert features.fields(statistics=True).shape[1] == features.fields().shape[1] + 1
 
 
-def test_without_a_sequence_of_the_items_there_is_no_likeness(layouts: dict[str, Layout]) -> None:
-    for name in ("lists", "ids", "numbers"):
-        assert Features(layouts[name], kt.HyperParameters()).likeness is None
-    assert Features(layouts["all"], kt.HyperParameters(), columns=["user", "item"]).likeness is None
+def test_the_likeness_can_be_left_unread_and_is_not_searched(alike: Layout) -> None:
+    hp = kt.HyperParameters()
+    assert Features(alike, hp).likeness is not None
+    assert not hp.values
+    off = Features(alike, hp, likeness=False)
+    assert off.likeness is None
+    assert len(off.histories()[0]) == 3
+    assert Features(alike, hp, columns=["user", "item"]).likeness is None
+    with pytest.raises(ConfigError, match="`likeness` must be True, False or None"):
+        Features(alike, hp, likeness=1)
+
+
+def test_a_layout_of_before_has_no_likeness(layout: Layout) -> None:
+    assert Features(layout, kt.HyperParameters()).likeness is None
+
+
+def test_smaller_tables_take_the_first_items(alike: Layout, batch_of: Any) -> None:
+    ids = tuple(replace(column, size=4) for column in alike.ids)
+    features, batch = Features(replace(alike, ids=ids), kt.HyperParameters()), batch_of(alike)
+    assert np.isfinite(values(features, features.likeness, batch)).all()

@@ -31,7 +31,7 @@ from autorec.blocks import (
     SelfAttention,
 )
 from autorec.data.layout import Layout
-from autorec.spaces import SPACES
+from autorec.spaces import DNN, SPACES
 from autorec.spaces.operations import dense_parameters, operations
 
 VECTOR, FIELDS = (6,), (5, 4)
@@ -177,3 +177,11 @@ def test_a_space_s_models_cost_at_most_a_few_times_their_dense_parameters(name: 
 def test_deepfm_by_hand(layouts: dict[str, Layout]) -> None:
     model = SPACES["deepfm"](dim=4, units=8, layers=1, dropout=0.0, batch_norm=False).build_for(layouts["ids"])
     assert operations(model) == (3 * 4) * 8 + (3 + 1) * 4 + 8  # the factorization machine is an offset of the logit
+
+
+def test_what_is_known_of_items_is_no_dense_parameter(alike: Layout) -> None:
+    counts = [
+        dense_parameters(DNN(units=7, batch_norm=False, likeness=each).build_for(alike)) for each in (True, False)
+    ]
+    moments = 3  # of each of two layers that standardise, the count among them
+    assert counts[0] - counts[1] in (4 * 7 + 1, 4 * 7 + 1 + 2 * moments)

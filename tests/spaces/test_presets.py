@@ -18,6 +18,7 @@ from autorec.blocks import (
     CompressedInteraction,
     HistoryTransformer,
     IsotonicCalibration,
+    ItemLikeness,
     ResidualCross,
     TwoStreamMLP,
 )
@@ -82,7 +83,7 @@ def test_a_preset_learns_and_its_file_predicts_the_same(
     labels = {"click": np.array([[0], [1], [0], [1], [1], [0]], "float32")}
     before = predictions(model, batch)["click"]
     model.compile(keras.optimizers.Adam(0.01), {"click": keras.losses.BinaryCrossentropy(from_logits=True)})
-    losses = [float(model.train_on_batch(batch, labels)) for _ in range(16)]
+    losses = [float(model.train_on_batch(batch, labels)) for _ in range(8)]
     assert losses[-1] < losses[0]
     after = predictions(model, batch)["click"]
     assert not np.array_equal(before, after)
@@ -322,3 +323,18 @@ def user_item_ratings(users: int, items: int, labels: np.ndarray) -> Layout:
     target = TargetColumn("stars", "real", float(labels.mean()), float(labels.std()), labels.min(), labels.max())
     columns = (IdColumn("user", "user", users, "user"), IdColumn("item", "item", items, "item"))
     return Layout(ids=columns, targets=(target,), user="user", item="item")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("mf", "gmf", "neumf")])
+def test_a_preset_reads_how_alike_past_items_are_and_its_file_knows_it(
+    name: str, alike: Layout, batch_of: Batch, tmp_path: Path
+) -> None:
+    model, batch = SPACES[name]().build_for(alike), batch_of(alike)
+    assert len(layers_of(model, ItemLikeness)) == 1
+    batch = {group: batch[group] for group in model.input}
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(predictions(loaded, batch)["click"], predictions(model, batch)["click"])
+    (known,), (again,) = layers_of(model, ItemLikeness), layers_of(loaded, ItemLikeness)
+    assert np.array(known.values).any()
+    np.testing.assert_array_equal(known.values, again.values)
