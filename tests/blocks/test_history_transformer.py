@@ -96,12 +96,12 @@ def test_a_batch_of_empty_histories_alone_gives_zero(length: int) -> None:
     np.testing.assert_array_equal(found, np.zeros((4, 12)))
 
 
-def test_a_model_starts_as_if_there_were_no_history_and_lets_it_in() -> None:
+def test_a_model_starts_about_as_if_there_were_no_history_and_lets_it_in() -> None:
     block = HistoryTransformer(4)
     with tf.GradientTape() as tape:
         found = block([*INPUTS, LIKENESS])
         loss = tf.reduce_sum(found * RANDOM.normal(size=found.shape))
-    np.testing.assert_array_equal(found, 0)
+    assert 0 < np.abs(found).max() < 0.03
     assert np.abs(tape.gradient(loss, block.norm.gamma.value)).min() > 0
 
 

@@ -92,7 +92,7 @@ def test_a_history_is_read_with_what_the_block_reads_in_view() -> None:
     changed = [DENSE[0] + 1, DENSE[1]]
     model, output = model_of("history", DENSE, FIELDS)
     assert output.shape == (ROWS, 32 * 4)
-    assert np.abs(model([*changed, *FIELDS, *PAST]) - output).max() > 1e-3
+    assert np.abs(model([*changed, *FIELDS, *PAST]) - output).max() > 1e-4  # it starts quiet
 
 
 def test_products_of_products_stay_bounded() -> None:
