@@ -14,6 +14,7 @@ from autorec.blocks.checks import whole
 from autorec.errors import ConfigError
 
 RESERVED = 2  # missing and unknown values are like none
+MOST = 2**24  # whole numbers that float32 tells apart
 
 
 @keras.saving.register_keras_serializable(package="autorec")
@@ -31,7 +32,8 @@ class ItemLikeness(Block):
         size: Number of ids of the items, the two reserved ones included (2 or more).
         attributes: For each attribute, the number of its ids (2 or more, below 2^24). Default none.
         initial: A pair: the attributes' values (size, attributes), whole numbers, and for each its shares (ids,). It
-            is not part of the configuration: a loaded layer has its weights. None for zeros: nothing is alike.
+            is not part of the configuration: a loaded layer has its weights, and a clone needs them. None for zeros:
+            nothing is alike.
 
     Shapes:
         [ids of past items (batch, length), the item's id and the row's attributes (batch, 1 + attributes)] gives
@@ -52,6 +54,8 @@ class ItemLikeness(Block):
         super().__init__(autocast=False, **kwargs)
         self.size = whole("size", size, least=RESERVED)
         self.attributes = [whole("attributes", each, least=RESERVED) for each in attributes]
+        if max(self.attributes, default=0) >= MOST:
+            raise ConfigError("attributes", f"numbers of ids below {MOST}", self.attributes)
         self.initial = initial
         if initial is not None:
             self._check(*initial)

@@ -26,8 +26,12 @@ LEAST = 100
 #: The most of the rows that may say another value than their item's: catalogues are not clean.
 CONTRADICTING = 1e-3
 _HOPELESS = 0.1
+# Of the rows that have not a column's commonest value, so many may contradict: a flag that is hardly ever set agrees
+# with nearly all rows of any item.
+_UNEXPLAINED = 0.05
 #: Past items from which the moments of the likeness are taken, about.
 SAMPLE = 500_000
+_LEAST_ROWS = 2_000
 #: What the decay of `autorec.blocks.RecencyMean` starts from.
 FADING = 0.05
 # A likeness is 0 to 1: what hardly ever is alike must not become large by being standardised.
@@ -99,7 +103,7 @@ def write_attributes(
         The layout with the names of the attributes and the moments of the likeness, and the path of the file of each
         list that has some, relative to the cache.
     """
-    known: dict[str, Attributes] = {}
+    known: dict[tuple[str, Sequence[str] | None], tuple[Attributes, str]] = {}
     files: dict[str, str] = {}
     lists = []
     for column in layout.lists:
@@ -107,15 +111,16 @@ def write_attributes(
         if item is None or (given is not None and column.name not in given):
             lists.append(column)
             continue
-        if item.name not in known:
-            names = None if given is None else given[column.name]
-            known[item.name] = attributes_of(layout, item, train.arrays["ids"], names)
-            if known[item.name].columns:
+        key = (item.name, None if given is None else tuple(given[column.name]))
+        if key not in known:
+            found, file = attributes_of(layout, item, train.arrays["ids"], key[1]), f"{FOLDER}/{len(known)}.npz"
+            known[key] = found, file
+            if found.columns:
                 (cache / FOLDER).mkdir(exist_ok=True)
-                known[item.name].save(cache / FOLDER / f"{layout.position(item.name)}.npz")
-        found = known[item.name]
+                found.save(cache / file)
+        found, file = known[key]
         if found.columns:
-            files[column.name] = f"{FOLDER}/{layout.position(item.name)}.npz"
+            files[column.name] = file
         means, stds = _moments(layout, column, item, found, train)
         lists.append(replace(column, attributes=found.columns, means=means, stds=stds))
     return replace(layout, lists=tuple(lists)), files
@@ -125,8 +130,9 @@ def _moments(
     layout: Layout, column: ListColumn, item: IdColumn, known: Attributes, train: Part
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Returns mean and standard deviation of the mean likeness of a row's list, as it is before training."""
-    count = max(SAMPLE // max(column.length, 1), 1)
-    rows = np.unique(np.linspace(0, train.rows - 1, min(count, train.rows)).astype(np.int64))
+    usual = len(train.arrays[column.group].values) / train.rows
+    count = min(max(int(SAMPLE / max(usual, 1.0)), _LEAST_ROWS), train.rows)
+    rows = np.unique(np.linspace(0, train.rows - 1, count).astype(np.int64))
     arrays = train.take(rows, ["ids", column.group])
     past = arrays[column.group]
     owner, place = np.nonzero(past)
@@ -143,8 +149,9 @@ def _moments(
 def attributes_of(layout: Layout, item: IdColumn, ids: np.ndarray, names: Sequence[str] | None = None) -> Attributes:
     """Returns the attributes of an item, learned from rows; its value is what most of its rows say.
 
-    A column is an attribute if hardly any row says another value than its item's, enough rows show an item once more,
-    and it says something: several values, and fewer than items. The user is nobody's attribute.
+    A column is an attribute if hardly any row says another value than its item's, also beside the rows that have not
+    its commonest value, if enough rows show an item once more, and if it has several values and fewer than items. The
+    user is nobody's attribute.
 
     Args:
         layout: Columns of the encoded rows.
@@ -152,15 +159,15 @@ def attributes_of(layout: Layout, item: IdColumn, ids: np.ndarray, names: Sequen
         ids: The group `ids` of the training rows, (rows, columns).
         names: The attributes, where they are known; None finds them.
     """
-    tried = [column.name for column in layout.ids if _may_be(column, item, layout.user)] if names is None else names
-    found = {name: _Column(item.size, layout.ids[layout.position(name)].size) for name in tried}
-    for step in ("vote", "count"):
+    tried = [column for column in layout.ids if _may_be(column, item, layout.user)]
+    found = {column.name: _Column(item.size, column.size) for column in tried if names is None or column.name in names}
+    for step in (_Column.vote, _Column.count):
         for start in range(0, len(ids) if found else 0, BLOCK):
             block = ids[start : start + BLOCK]
             items = np.asarray(block[:, layout.position(item.name)])
             for name in list(found):
-                getattr(found[name], step)(items, np.asarray(block[:, layout.position(name)]))
-                if names is None and found[name].is_hopeless():
+                step(found[name], items, np.asarray(block[:, layout.position(name)]))
+                if step is _Column.vote and names is None and found[name].is_hopeless():
                     del found[name]
     kept = {name: column for name, column in found.items() if names is not None or column.is_attribute()}
     values = [column.values for column in kept.values()]
@@ -183,21 +190,31 @@ class _Column:
         self._items, self._rows, self._contradicting = np.zeros(items, np.int64), np.zeros(size, np.int64), 0
 
     def vote(self, items: np.ndarray, shown: np.ndarray) -> None:
-        """Lets rows vote for the value of their items: a value that is outvoted makes room for another one.
+        """Lets rows vote for the values of their items: what more than half of an item's rows say wins at the end.
 
-        So each item ends with what most of its rows say (Boyer and Moore's vote, block by block).
+        It is Boyer and Moore's vote, block by block: a block's own majority has as many votes as it has rows more than
+        all other values, and votes for different values take each other away.
         """
         items, shown = _told(items, shown)
-        new = self.values[items] == 0
-        self.values[items[new]] = shown[new]
-        agrees = self.values[items] == shown
-        count = len(self.values)
-        self._votes += np.bincount(items[agrees], minlength=count) - np.bincount(items[~agrees], minlength=count)
-        outvoted = ~agrees & (self._votes[items] < 0)
-        self.values[items[outvoted]] = shown[outvoted]
-        self._votes[items[outvoted]] = 0
-        self._voted += len(items)
-        self._against += len(items) - int(np.count_nonzero(agrees))
+        if not len(items):
+            return
+        pairs, counts = np.unique(items.astype(np.int64) * len(self._rows) + shown, return_counts=True)
+        owner, value = pairs // len(self._rows), (pairs % len(self._rows)).astype(np.int32)
+        order = np.lexsort((counts, owner))  # of an item's values, the commonest last
+        owner, value, counts = owner[order], value[order], counts[order]
+        first = np.flatnonzero(np.diff(owner, prepend=-1))
+        rows = np.add.reduceat(counts, first)
+        last = np.append(first[1:], len(owner)) - 1
+        which, winner, most = owner[last], value[last], counts[last]
+        known, votes = self.values[which], self._votes[which]
+        expected = np.repeat(np.where(known > 0, known, winner), np.diff(np.append(first, len(owner))))
+        self._against += int(counts[value != expected].sum())
+        self._voted += int(rows.sum())
+        new = np.maximum(2 * most - rows, 0)
+        same = known == winner
+        takes = ~same & ((known == 0) | (new > votes))
+        self.values[which[takes]] = winner[takes]
+        self._votes[which] = np.where(same, votes + new, np.abs(new - votes))
 
     def is_hopeless(self) -> bool:
         """Returns whether so many rows have contradicted their items that counting exactly is of no use."""
@@ -207,15 +224,16 @@ class _Column:
         """Counts rows by item and by value, and those that contradict."""
         items, shown = _told(items, shown)
         self._contradicting += int(np.count_nonzero(self.values[items] != shown))
-        self._items += np.bincount(items, minlength=len(self._items))
+        np.add.at(self._items, items, 1)
         self._rows += np.bincount(shown, minlength=len(self._rows))
 
     def is_attribute(self) -> bool:
-        told = self._items[self._items > 0]
-        repeated = np.minimum(told - 1, LEAST // 10).sum()
-        distinct = len(np.unique(self.values[self.values >= RESERVED]))
-        clean = self._contradicting <= CONTRADICTING * told.sum()
-        return bool(clean and repeated >= LEAST and 2 <= distinct < len(told))
+        rows = int(self._rows.sum())
+        repeated = np.minimum(self._items[self._items > 0] - 1, LEAST // 10).sum()
+        known = self.values[self.values >= RESERVED]
+        distinct = len(np.unique(known))
+        told = CONTRADICTING * rows, _UNEXPLAINED * (rows - int(self._rows.max()))
+        return bool(self._contradicting <= min(told) and repeated >= LEAST and 2 <= distinct < len(known))
 
     def shares(self) -> np.ndarray:
         return (self._rows / max(self._rows.sum(), 1)).astype(np.float32)

@@ -21,7 +21,7 @@ class DeepFM(Preset):
     With several targets each weighs the products on its own, as in `FM`.
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
         units, layers, dropout, batch_norm: See `autorec.blocks.MLP`.
 
     Example:

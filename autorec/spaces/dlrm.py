@@ -20,7 +20,7 @@ class DLRM(Preset):
     `z = MLP_bottom(dense)`, `logit = b + w . MLP_top([z, <f_i, f_j> for i < j])` with `f = [z, v_1, ..., v_m]`
 
     Args:
-        dim, numbers, statistics, pairs, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
         bottom_units: Units of the hidden layer of the bottom network (32, 64, 128; default 64).
         units, layers, dropout, batch_norm: The top network, see `autorec.blocks.MLP`.
 
@@ -50,7 +50,7 @@ class DLRM(Preset):
         return ranking_model(features.inputs, [self.block(hp, MLP)(parts)])
 
     def _bottom(self, features: Features, hp: Any) -> Any:
-        """Returns numbers and statistics as one field, (batch, dim), or None."""
+        """Returns numbers, statistics and likeness as one field, (batch, dim), or None."""
         dense = features.dense()
         if dense is None:
             return None

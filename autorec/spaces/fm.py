@@ -19,7 +19,7 @@ class FM(Preset):
     weights of its own, `u . sum_{i<j} v_i * v_j`.
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
 
     Example:
         >>> model = FM(dim=8).build_for(layout)

@@ -10,6 +10,7 @@ import keras
 from autorec.blocks import ItemLikeness, Pooling, RecencyMean
 from autorec.data.attributes import Attributes
 from autorec.data.layout import IdColumn, Layout, ListColumn
+from autorec.errors import ConfigError, DataError
 
 
 def compared(layout: Layout) -> list[tuple[ListColumn, IdColumn]]:
@@ -26,14 +27,19 @@ def likeness_of(layout: Layout, read: Callable[[str], Any]) -> dict[str, Any]:
     Args:
         layout: Columns of the encoded rows.
         read: Function of a group's key that returns its input.
+
+    Raises:
+        ConfigError: If the layout has attributes and is not that of an open cache.
+        DataError: If the cache holds others.
     """
     found, layers = {}, {}
     for column, item in compared(layout):
         names = [item.name, *column.attributes]
         row = keras.ops.take(read("ids"), [layout.position(name) for name in names], axis=1)
-        if item.name not in layers:
-            layers[item.name] = _layer(layout, column, item)
-        found[column.name] = layers[item.name]([read(column.group), row])
+        key = (item.name, column.attributes)
+        if key not in layers:
+            layers[key] = _layer(layout, column, item)
+        found[column.name] = layers[key]([read(column.group), row])
     return found
 
 
@@ -56,10 +62,15 @@ def mean_likeness(layout: Layout, likeness: dict[str, Any], read: Callable[[str]
 
 
 def _layer(layout: Layout, column: ListColumn, item: IdColumn) -> ItemLikeness:
-    sizes = [layout.ids[layout.position(name)].size for name in column.attributes]
-    if column.attribute_file is None:  # without an open cache: weights are loaded
-        return ItemLikeness(item.size, sizes)
+    if not column.attributes:
+        return ItemLikeness(item.size, dtype="float32")
+    if column.attribute_file is None:
+        allowed = "that of an open cache, which holds what items are like"
+        raise ConfigError("layout", allowed, f"one of an encoder alone, with the list {column.name!r}")
     known = Attributes.load(column.attribute_file)
+    if known.columns != column.attributes:
+        raise DataError(f"it holds {known.columns}, not {column.attributes}", file=column.attribute_file)
     # Sizes may be smaller than those of the file: a step is timed with small tables.
+    sizes = [layout.ids[layout.position(name)].size for name in column.attributes]
     shares = [each[:size] for each, size in zip(known.shares, sizes)]
-    return ItemLikeness(item.size, sizes, (known.values[: item.size], shares))
+    return ItemLikeness(item.size, sizes, (known.values[: item.size], shares), dtype="float32")

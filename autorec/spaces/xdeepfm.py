@@ -18,7 +18,7 @@ class XDeepFM(Preset):
     `logit = b + sum_i w_i + w . dense + w . [CIN([v_1, ..., v_m]), MLP([v_1, ..., v_m, dense])]`
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
         cin_layers: Number of layers of the compressed interactions (1 to 3; default 2).
         maps: Rows of each of them (16, 32, 64; default 32).
         units, layers, dropout, batch_norm: See `autorec.blocks.MLP`.

@@ -98,6 +98,61 @@ def test_few_contradictions_are_borne_and_many_are_not(tmp_path: Path) -> None:
     assert found_in(frame, tmp_path / "many") == ("colour",)
 
 
+def column_of(items: np.ndarray, shown: np.ndarray, block: int) -> Any:
+    column = attributes._Column(int(items.max()) + 1, int(shown.max()) + 1)
+    for step in (column.vote, column.count):
+        for start in range(0, len(items), block):
+            step(items[start : start + block], shown[start : start + block])
+    return column
+
+
+@pytest.mark.parametrize("block", [1, 7, 60, 10_000])
+@pytest.mark.parametrize("clustered", [True, False])
+def test_an_item_has_the_value_of_most_of_its_rows(block: int, clustered: bool) -> None:
+    rng = np.random.default_rng(block)
+    items = rng.integers(2, 40, 3000)
+    items = np.sort(items) if clustered else items
+    shown = np.where(rng.random(3000) < 0.3, rng.integers(2, 9, 3000), items % 5 + 2)  # three in four, about
+    column = column_of(items, shown, block)
+    for item in np.unique(items):
+        counts = np.bincount(shown[items == item], minlength=9)
+        if 2 * counts.max() > counts.sum():
+            assert column.values[item] == counts.argmax()
+    assert column._contradicting == (shown != column.values[items]).sum()
+
+
+@pytest.mark.parametrize("rows", [[5] * 100 + [6, 7], [6, 7] + [5] * 100, [5] * 99 + [6] * 2, [6] + [5] * 9])
+def test_wrong_rows_at_an_end_do_not_win(rows: list[int]) -> None:
+    for block in (1, 2, 99, 1000):
+        assert column_of(np.full(len(rows), 3), np.array(rows), block).values[3] == 5
+
+
+def test_a_wrong_row_at_the_end_of_a_dominant_item_does_not_cost_the_column() -> None:
+    items = np.sort(np.minimum(np.random.default_rng(0).integers(2, 260, 50_000), 200))
+    shown = (items % 7 + 2).astype(np.int64)
+    shown[np.flatnonzero(items == 200)[-1]] = 12
+    assert items[items == 200].size > 10_000
+    column = column_of(items, shown, 65_536)
+    assert not column.is_hopeless()
+    assert column.is_attribute()
+
+
+def test_a_flag_that_is_hardly_ever_set_is_no_attribute() -> None:
+    rng = np.random.default_rng(0)
+    items = rng.zipf(1.3, 50_000) % 5000 + 2
+    shown = np.where(rng.random(50_000) < 5e-4, 3, 2)
+    column = column_of(items, shown, 65_536)
+    assert not column.is_hopeless()
+    assert not column.is_attribute()
+    decided = column_of(items, np.where(items % 11 == 0, 3, 2), 65_536)
+    assert decided.is_attribute()
+
+
+def test_rare_items_whose_values_are_unknown_make_no_alias_an_attribute() -> None:
+    items = np.repeat(np.arange(2, 402), np.where(np.arange(400) < 300, 10, 1))
+    assert not column_of(items, np.where(items < 302, items, 1), 1000).is_attribute()
+
+
 def test_a_value_that_hardly_any_item_repeats_tells_nothing(tmp_path: Path) -> None:
     frame, rng = log(), np.random.default_rng(1)
     frame["item"] = np.where(np.arange(ROWS) < 1000, 3, 1000 + np.arange(ROWS))  # one shown often, others once
@@ -199,8 +254,31 @@ def test_all_rows_are_compared_by_the_attributes_of_the_training_rows(cache: Cac
     frame["colour"][:100] = "pink"  # by which it would be no attribute
     everything = encode_all([as_source(frame)], schema_of(log()), tmp_path / "all", like=cache)
     assert everything.layout.lists[0].attributes == ("brand", "colour")
-    ids = everything.train.arrays["ids"][:, everything.layout.position("brand")]
-    np.testing.assert_allclose(known(everything).shares[0], np.bincount(ids) / ROWS, rtol=1e-6)
+    found, layout, ids = known(everything), everything.layout, everything.train.arrays["ids"]
+    brands = ids[:, layout.position("brand")]
+    np.testing.assert_allclose(found.shares[0], np.bincount(brands) / ROWS, rtol=1e-6)
+    colour = everything.encoder.vocabularies["colour"].values.to_list()
+    items = everything.encoder.vocabularies["item"].values.to_list()
+    told = {int(item): colour[value - 2] for item, value in zip(items, found.values[2:, 1])}
+    assert told == {item: ("red", "green", "blue")[item % 3] for item in range(ITEMS)}
+
+
+def test_an_attribute_that_is_gone_is_left_out(cache: Cache) -> None:
+    layout = cache.layout
+    item = layout.ids[layout.position("item")]
+    found = attributes_of(layout, item, cache.train.arrays["ids"], ("brand", "made of"))
+    assert found.columns == ("brand",)
+
+
+def test_moments_of_a_sample_are_near_those_of_all_rows(monkeypatch: pytest.MonkeyPatch, cache: Cache) -> None:
+    monkeypatch.setattr(attributes, "SAMPLE", 1)
+    monkeypatch.setattr(attributes, "_LEAST_ROWS", 1500)
+    layout = cache.layout
+    past, item = layout.lists[0], layout.ids[layout.position("item")]
+    means, stds = attributes._moments(layout, past, item, known(cache), cache.train)
+    assert means != past.means
+    np.testing.assert_allclose(means, past.means, atol=0.02)
+    np.testing.assert_allclose(stds, past.stds, atol=0.02)
 
 
 def test_a_model_tells_items_alike_from_others_that_it_has_never_seen_together(tmp_path: Path) -> None:

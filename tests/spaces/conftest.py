@@ -79,6 +79,7 @@ def alike(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     """The whole layout, whose items decide the place, with a list of each kind of items that is compared."""
     file = tmp_path_factory.mktemp("alike") / "0.npz"
     values, shares = np.arange(9)[:, None] % 3 + 2, (np.array([0, 0, 0.6, 0.3, 0.1], "float32"),)
+    values[:2] = 0
     Attributes(("place",), values.astype("int32"), shares).save(file)
     told: dict[str, Any] = {"attributes": ("place",), "means": (0.1, 0.2), "stds": (0.5, 2.0)}
     tags = ListColumn("tags", "list_0", "bag", 9, "item", 4, **told)
