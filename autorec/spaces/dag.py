@@ -37,9 +37,9 @@ class InteractionDAG(Preset):
 
     `y_k = block_k([raw inputs], [y_j : j < k])`, `logit = b + w . [all that no block reads]`
 
-    Block `k` reads any of the raw dense stream (numbers, statistics and likeness, a vector), the raw sparse stream (a field for
-    each column of ids, list and number) and the outputs of the blocks before it. One that reads nothing outputs
-    nothing. `M` is what a block reads as rows of width e = `dim`: all vectors together are one row.
+    Block `k` reads any of the raw dense stream (numbers, statistics and likeness, a vector), the raw sparse stream (a
+    field for each column of ids, list and number) and the outputs of the blocks before it. One that reads nothing
+    outputs nothing. `M` is what a block reads as rows of width e = `dim`: all vectors together are one row.
 
     - `mlp`: `relu(W [everything] + b)`, of `units` values;
     - `fm`: `sum_i w_i . M_i + sum_{i<j} <M_i, M_j>`, one value;

@@ -18,8 +18,8 @@ from autorec.spaces.features import Features
 def inputs(schema: Any, hp: Any = None, **arguments: Any) -> tuple[dict[str, Any], Any]:
     """Returns the inputs of a model and its fields: the first line of a `build(hp)` of one's own.
 
-    The fields are the embedded ids, pooled lists and embedded numbers, and one more for statistics and likeness. For other
-    views of the rows (a flat vector, the first-order term) use `Features`.
+    The fields are the embedded ids, pooled lists and embedded numbers, and one more for statistics and likeness. For
+    other views of the rows (a flat vector, the first-order term) use `Features`.
 
     Args:
         schema: The schema the model is for; may be left out, as in `inputs(hp)`.
