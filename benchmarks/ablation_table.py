@@ -31,20 +31,20 @@ PARTS = {
 }
 
 
-def lines(figures: dict[str, Any], variants: Sequence[str] = VARIANTS) -> list[str]:
+def lines(figures: dict[str, Any], part: Sequence[str] | None = None) -> list[str]:
     """Returns test figures and costs by set and model; none where there is no record.
 
     Args:
         figures: Figures of the record.
-        variants: The models to show; a set that lacks one of them is left out.
+        part: The models to show, where a set lacks none of them; None shows all that there are.
     """
     if not figures:
         return []
     head = ("model", "test AUC", "log loss", "calibration error", "unified ahead, s.e.", "dense parameters", "step, ms")
     rows = [_line("set", *head), _line(*["---"] * (1 + len(head)))]
     for name, words in SETS.items():
-        there = [each for each in variants if f"{name}/{each}_test_auc" in figures]
-        for variant in there if len(there) == len(variants) or set(variants) == set(VARIANTS) else ():
+        there = [each for each in part or VARIANTS if f"{name}/{each}_test_auc" in figures]
+        for variant in there if part is None or len(there) == len(part) else ():
             key = f"{name}/{variant}"
             ahead = figures[f"{name}/unified_over_{variant}_se"]
             size, step = figures.get(f"{key}_dense_parameters"), figures.get(f"{key}_milliseconds")

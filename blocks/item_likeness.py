@@ -11,9 +11,9 @@ from keras import ops
 
 from autorec.blocks.base import Block, Shape
 from autorec.blocks.checks import whole
+from autorec.blocks.field_embedding import RESERVED
 from autorec.errors import ConfigError
 
-RESERVED = 2  # missing and unknown values are like none
 MOST = 2**24  # whole numbers that float32 tells apart
 
 
