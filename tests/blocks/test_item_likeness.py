@@ -39,6 +39,13 @@ def test_what_a_row_does_not_tell_its_item_does() -> None:
     np.testing.assert_array_equal(found[1], layer()([PAST[:1], np.array([[2, 7, 2]])])[0])
 
 
+def test_padding_and_unknown_items_are_like_nothing_whatever_their_values() -> None:
+    block = ItemLikeness(6, [9, 4], (np.full((6, 2), 3), SHARES))
+    found = np.array(block([np.array([[0, 1, 2]]), np.array([[4, 3, 3]])]))
+    np.testing.assert_array_equal(found[0, :2], 0)
+    assert found[0, 2, 1:].min() > 0
+
+
 def test_without_attributes_it_tells_whether_an_item_is_the_same() -> None:
     found = ItemLikeness(6)([PAST, ITEM[:, :1]])
     np.testing.assert_array_equal(found[..., 0], [[0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])

@@ -127,6 +127,11 @@ def test_wrong_rows_at_an_end_do_not_win(rows: list[int]) -> None:
         assert column_of(np.full(len(rows), 3), np.array(rows), block).values[3] == 5
 
 
+def test_a_block_has_as_many_votes_as_its_majority_is_ahead() -> None:
+    rows = np.array([5, 5, 6, 6, 6] * 3 + [5] * 5)  # 5 stands in 11 of 20 rows, and leads in one block of four
+    assert column_of(np.full(len(rows), 3), rows, 5).values[3] == 5
+
+
 def test_a_wrong_row_at_the_end_of_a_dominant_item_does_not_cost_the_column() -> None:
     items = np.sort(np.minimum(np.random.default_rng(0).integers(2, 260, 50_000), 200))
     shown = (items % 7 + 2).astype(np.int64)
