@@ -26,7 +26,7 @@ EFFORTS: dict[str, dict[str, Any]] = {
     # A good model soon: the default of `auto`, which is a strong model, and a few steps from it.
     "fast": {"max_trials": 5, "time_limit": 120.0},
     # As good as the time allows: all of the space at low fidelity, what an ensemble leans on over several seeds, and
-    # the ensemble if it is better than the best trial, and that trained once more on all rows. More files are kept than
+    # the ensemble unless it is worse than the best trial, trained once more on all rows. More files are kept than
     # elsewhere, for it to choose from.
     "best": {
         "space": "dag",

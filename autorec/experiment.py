@@ -366,7 +366,8 @@ class Experiment:
         if not self._ends_in_ensemble or self.growth is not None:
             return None
         timed = self.config.max_trials is None and self.config.time_limit is not None
-        return Leaning(self._maker(), timed, self._refit.seconds if self.config.refit and timed else None)
+        maker = self._maker()
+        return Leaning(maker, timed, maker.refit if timed else None)
 
     def _trials_end(self, kept: bool) -> float | None:
         """Returns the time at which trials have to end; `kept` says that leaning leaves time for a refit by itself."""
@@ -385,7 +386,7 @@ class Experiment:
 
     @property
     def _ends_in_ensemble(self) -> bool:
-        """Whether an ensemble takes the place of the best trial, if it is better or the searcher grew it."""
+        """Whether an ensemble takes the place of the best trial, unless it is worse, or the searcher grew it."""
         return self.config.ensemble or isinstance(self.oracle, Ensemble)
 
     def _maker(self) -> EnsembleMaker:
@@ -397,6 +398,7 @@ class Experiment:
             seed=self.config.seed,
             budgets=self._budgets(),
             deadline=self.clock.keeping(*self._calibration_step),
+            refit=self._refit.seconds if self.config.refit else None,
         )
 
     def _growth(self) -> Growth | None:
@@ -422,7 +424,7 @@ class Experiment:
                 self.growth.finish()
             elif self.run.ensemble is None:
                 rows = good_trials(self.run)
-                self._maker().make(rows, "auto", MOST_MEMBERS, if_better=True)
+                self._maker().make(rows, "pie", MOST_MEMBERS, least=MOST_MEMBERS, unless_worse=True)
         except Exception as error:
             self._say(f"no ensemble, the best trial's model stays: {type(error).__name__}: {error}")
         self.run.retain(self.config.keep, () if self.growth is None else self.growth.members)

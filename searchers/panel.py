@@ -175,6 +175,15 @@ class Panel:
         """Returns the ensemble's loss with a weight for each member, 0 for those that are not in it."""
         return sum(each.loss(weights) for each in self.votes)
 
+    def standard_error(self, one: np.ndarray, other: np.ndarray) -> float:
+        """Returns the standard error, by chance of the rows, of the difference between two ensembles' losses."""
+        variance = 0.0
+        for each in self.votes:
+            both = (each.losses(np.tensordot(weights, each.scores, 1)) for weights in (one, other))
+            difference = np.subtract(*both)
+            variance += float(each.shares**2 @ (difference - each.shares @ difference) ** 2)
+        return float(np.sqrt(variance))
+
     def error(self, weights: np.ndarray) -> float:
         """Returns the ensemble's error, see `Votes.error`."""
         return sum(each.error(weights) for each in self.votes)

@@ -127,6 +127,7 @@ def prune(
     seed: int = 0,
     alpha: float = ALPHA,
     start: str = "best",
+    least: int = _LEAST,
     guarded: bool = True,
     tolerance: float = 0.0,
     prior: float = PRIOR,
@@ -144,6 +145,8 @@ def prune(
         seed: Seed of what is by chance.
         alpha: Share of diversity against accuracy in PIE, in [0, 1].
         start: First member of PIE: `best` or `random`.
+        least: Number of members (2 or more) at which it ends, even if the loss would fall by another step. Of few rows
+            it falls by chance: there an ensemble that stops at its `size` is better on other rows than a smaller one.
         guarded: False takes the steps of the rule alone: with a size all of them, until no more are left, without one
             until the loss rises. Of clicks PIE's diversity alone may then keep members that have learned nothing.
         tolerance: By how much a step may raise the loss (0 or more).
@@ -159,10 +162,10 @@ def prune(
     Source: Bian et al., "Sub-Architecture Ensemble Pruning in Neural Architecture Search" (TNNLS 2022). There scores
     of classes alone are pruned, and a pruned member keeps its place with a logit of 0; here it is gone.
     """
-    check_pruning(rule, size, alpha, start)
+    check_pruning(rule, size, alpha, start, least)
     step = _step(panel, rule, np.random.default_rng(seed), alpha, start)
     found = _fitted(panel, list(range(panel.size)), prior)
-    while rule is not None and len(found.members) > (_LEAST if size is None else min(size, _LEAST)):
+    while rule is not None and len(found.members) > (least if size is None else min(size, least)):
         over = size is not None and len(found.members) > size
         if not over and not guarded and size is not None:
             break
@@ -210,7 +213,7 @@ def _fitted(panel: Panel, members: Sequence[int], prior: float, start: np.ndarra
     return Pruned(tuple(members), weights, panel.loss(weights))
 
 
-def check_pruning(rule: str | None, size: int | None, alpha: float, start: str) -> None:
+def check_pruning(rule: str | None, size: int | None, alpha: float, start: str, least: int = _LEAST) -> None:
     """Checks what `prune` takes.
 
     Raises:
@@ -220,6 +223,8 @@ def check_pruning(rule: str | None, size: int | None, alpha: float, start: str) 
         raise unknown_name("pruning", rule, RULES)
     if start not in STARTS:
         raise unknown_name("start", start, STARTS)
+    if isinstance(least, bool) or not isinstance(least, int) or least < _LEAST:
+        raise ConfigError("least", f"a whole number of {_LEAST} or more", least)
     check_size(size)
     if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0.0 <= alpha <= 1.0:
         raise ConfigError("alpha", "a number from 0 to 1", alpha)

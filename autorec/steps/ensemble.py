@@ -28,6 +28,7 @@ from autorec.searchers.panel import Panel
 from autorec.searchers.pruning import ALPHA, Pruned
 from autorec.steps.members import Row, check_size, metrics_of, name_of, named_trials, panel_of
 
+_CLEARLY = 2.0  # standard errors by which a loss is higher beyond what few rows may tell by chance
 _COST = 3.0  # to load, join and save a member takes so many times what it takes to load it
 
 
@@ -43,6 +44,7 @@ class EnsembleMaker:
         seed: Seed of the choice.
         budgets: What the model may cost, or None.
         deadline: `time.monotonic()` at which to end, or None.
+        refit: Returns how many seconds a refit of some trials takes, where the ensemble is to be refitted; else None.
     """
 
     run: Run
@@ -52,6 +54,7 @@ class EnsembleMaker:
     seed: int = 0
     budgets: Budgets | None = None
     deadline: float | None = None
+    refit: Callable[[list[Row]], float] | None = None
 
     def answers(self, rows: Sequence[Row]) -> list[tuple[Row, np.ndarray]]:
         """Returns what trials answer for the validation rows, (targets, rows), of those that there is time for.
@@ -80,16 +83,17 @@ class EnsembleMaker:
         *,
         alpha: float = ALPHA,
         start: str = "best",
-        if_better: bool = False,
+        least: int = 2,
+        unless_worse: bool = False,
         rule: str | None = None,
     ) -> bool:
         """Chooses members among some trials, joins them and writes down what came of it.
 
         Args:
             rows: Rows of the trials, the best first.
-            pruning, size, alpha, start: See `autorec.searchers.ensemble_selection.select`.
-            if_better: Whether nothing is made unless it validates better than the best trial, on rows by which neither
-                was chosen.
+            pruning, size, alpha, start, least: See `autorec.searchers.ensemble_selection.select`.
+            unless_worse: Whether nothing is made if it validates worse than the best trial by more than two standard
+                errors, on rows by which neither was chosen.
             rule: Name of the rule by which the trials were pruned already, to be written down.
 
         Returns:
@@ -99,11 +103,11 @@ class EnsembleMaker:
             ConfigError: If an argument is not allowed.
         """
         begin = time.monotonic()
-        check_selection(pruning, size, alpha, start)
+        check_selection(pruning, size, alpha, start, least)
         known = self.answers(rows)
         cost = self._seconds_a_member(known)
         most = self._in_time(cost, len(known))
-        if not known or most < (2 if if_better else 1):
+        if not known or most < (2 if unless_worse else 1):
             few = "there is one trial alone" if len(known) == 1 else "there is no time to join two trials"
             self.say(f"no ensemble: {few if known else 'no trial answers'}")
             return False
@@ -111,14 +115,14 @@ class EnsembleMaker:
         size = min(size or panel.size, most) if most < panel.size or size is not None else None
 
         def choose(some: Panel, by: str | None = pruning) -> tuple[Pruned, str | None]:
-            return select(some, by, size=size, seed=self.seed, alpha=alpha, start=start)
+            return select(some, by, size=size, seed=self.seed, alpha=alpha, start=start, least=least)
 
         chosen, by = choose(panel)
-        while len(chosen.members) > 1 and not self._affordable([known[member][0] for member in chosen.members]):
+        while len(chosen.members) > 1 and not self._possible([known[member][0] for member in chosen.members], cost):
             size = len(chosen.members) - 1
             chosen, by = choose(panel, by)
         alone = _best_trial([row for row, _ in known])
-        if if_better and not self._is_better(panel, chosen, lambda some: choose(some, by)[0], alone):
+        if unless_worse and self._is_worse(panel, chosen, lambda some: choose(some, by)[0], alone):
             return False
         if self._in_time(cost, panel.size) < len(chosen.members):
             self.say("no ensemble: the choice of its members took all the time")
@@ -142,6 +146,17 @@ class EnsembleMaker:
             return 0
         return most if most * cost <= left else int(left / cost)
 
+    def _possible(self, rows: list[Row], cost: float) -> bool:
+        """Returns whether an ensemble is within the budgets, and can be refitted in time if two of its trials can."""
+        return self._affordable(rows) and self._refittable([row for row in rows if row["number"] is not None], cost)
+
+    def _refittable(self, trials: list[Row], cost: float) -> bool:
+        if self.refit is None or self.deadline is None:
+            return True
+        left = self.deadline - time.monotonic() - cost * len(trials)
+        fastest = sorted(trials, key=lambda row: row["seconds"] or 0.0)[:2]
+        return self.refit(trials) <= left or self.refit(fastest) > left
+
     def _affordable(self, rows: Sequence[Row]) -> bool:
         if self.budgets is None:
             return True
@@ -155,18 +170,24 @@ class EnsembleMaker:
             return False
         return True
 
-    def _is_better(self, panel: Panel, chosen: Pruned, choose: Choose, best: Choose) -> bool:
-        """Returns whether an ensemble validates better than the best trial, both chosen without the rows that judge."""
+    def _is_worse(self, panel: Panel, chosen: Pruned, choose: Choose, best: Choose) -> bool:
+        """Returns whether an ensemble validates worse than the best trial, both chosen without the rows that judge.
+
+        A mean of good models is hardly ever worse than the one that looks best of many, and few rows cannot tell: it is
+        taken for worse where it loses by more than two standard errors of the difference.
+        """
         if few(panel):
             self.say("no ensemble: the validation rows are too few to tell whether it is better")
-            return False
+            return True
         seed = self.seed + 1  # other folds than those by which the rule was chosen
         alone = cross_fitted(panel, best, seed=seed)
         together = cross_fitted(panel, choose, seed=seed)
-        if len(chosen.members) > 1 and together < alone:
-            return True
-        self.say(f"no ensemble: its validation loss would be {together:.5f}, the best trial's is {alone:.5f}")
-        return False
+        chance = panel.standard_error(chosen.weights, best(panel).weights)
+        if len(chosen.members) > 1 and np.mean(together - alone) < _CLEARLY * chance:
+            return False
+        losses = f"its validation loss would be {together.mean():.5f}, the best trial's is {alone.mean():.5f}"
+        self.say(f"no ensemble: {losses}")
+        return True
 
     def _write(
         self,

@@ -12,8 +12,9 @@ from autorec.run import origin
 from autorec.searchers.forward_selection import forward_selection
 from autorec.searchers.mixture import one_thread
 from autorec.steps.ensemble import EnsembleMaker
-from autorec.steps.members import MOST_MEMBERS, Row, good_trials, panel_of
+from autorec.steps.members import Row, good_trials, panel_of
 
+_REFITTED = 4  # trials that time is kept for, and for one more; an ensemble has as many as can be refitted
 _LEAST = 0.1  # seconds that a training counts for at least
 
 
@@ -53,7 +54,7 @@ class Leaning:
         with one_thread():
             weights = forward_selection(panel).weights
         if self.refit is not None:
-            order = [place for place in np.argsort(-np.asarray(weights))[: MOST_MEMBERS - 1] if weights[place] > 0.0]
+            order = [place for place in np.argsort(-np.asarray(weights))[:_REFITTED] if weights[place] > 0.0]
             self.kept = self.refit(_with_a_newcomer([known[place][0] for place in order]))
         begun = Counter(origin(row) for row in self.maker.run.events("started") if not row.get("fidelity"))
         shares: dict[int, float] = {}

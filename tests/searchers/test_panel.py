@@ -76,6 +76,27 @@ def test_the_losses_of_targets_add_up() -> None:
     assert Panel([one, other]).loss(EQUAL) == pytest.approx(one.loss(EQUAL) + other.loss(EQUAL))
 
 
+def test_the_standard_error_is_that_of_a_mean_of_paired_differences() -> None:
+    votes = clicked(2, rows=300).votes[0]
+    differences = votes.losses(votes.scores[0]) - votes.losses(votes.scores[1])
+    found = Panel([votes]).standard_error(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    assert found == pytest.approx(differences.std() / np.sqrt(300))
+    twice = Panel([votes, votes]).standard_error(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    assert twice == pytest.approx(np.sqrt(2) * found)
+
+
+def test_the_standard_error_counts_rows_by_their_weights() -> None:
+    outputs, labels = np.array([[0.5, -1.0, 2.0], [0.0, 0.3, 1.0]]), np.array([1, 0, 1])
+    twice = np.array([0, 0, 1, 2])
+    weighted = Panel([Votes(outputs, labels, "binary", weights=np.array([2.0, 1.0, 1.0]))])
+    repeated = Panel([Votes(outputs[:, twice], labels[twice], "binary")])
+    both = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    difference = repeated.votes[0].losses(outputs[0][twice]) - repeated.votes[0].losses(outputs[1][twice])
+    centred = difference - difference.mean()
+    expected = np.sqrt((2 * centred[0]) ** 2 + centred[2] ** 2 + centred[3] ** 2) / 4
+    assert weighted.standard_error(*both) == pytest.approx(expected)
+
+
 def test_some_members_are_a_panel_of_their_own() -> None:
     panel = clicked(4)
     assert panel.of([3, 1]).single_losses == pytest.approx(panel.single_losses[[3, 1]])

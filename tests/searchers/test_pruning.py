@@ -187,6 +187,11 @@ def test_a_rule_that_is_not_guarded_ends_at_the_size() -> None:
     assert len(prune(clicked(7), "prs", size=3, guarded=False).members) == 3
 
 
+@pytest.mark.parametrize(("size", "least", "members"), [(None, 4, 4), (5, 4, 4), (3, 4, 3), (5, 5, 5), (None, 2, 2)])
+def test_it_ends_at_the_fewest_members(size: int | None, least: int, members: int) -> None:
+    assert len(prune(with_idlers(), "pie", size=size, least=least).members) == members
+
+
 def test_a_tolerance_prunes_further() -> None:
     panel = clicked(8, rows=500)
     assert len(prune(panel, "pie", tolerance=1.0).members) == 2 < len(prune(panel, "pie").members)
@@ -211,6 +216,7 @@ def test_the_same_seed_gives_the_same_ensemble() -> None:
         ({"size": True}, "`size` must be a whole number of 1 or more"),
         ({"alpha": 1.5}, "`alpha` must be a number from 0 to 1"),
         ({"start": "worst"}, "`start` must be one of"),
+        ({"least": 1}, "`least` must be a whole number of 2 or more"),
     ],
 )
 def test_what_is_not_allowed_is_named(arguments: dict[str, object], words: str) -> None:

@@ -15,6 +15,7 @@ from autorec.loading import ENSEMBLE, MODEL
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets
 from autorec.searchers.outputs import OUTPUTS, read_outputs
+from autorec.searchers.panel import Panel
 from autorec.steps.ensemble import EnsembleMaker, in_words
 from autorec.steps.members import good_trials
 from autorec.training.prediction import predict
@@ -88,12 +89,34 @@ def test_it_is_a_row_of_the_leaderboard_until_something_is_trained_behind_it(run
     assert all(row["kind"] != "ensemble" for row in run.leaderboard())
 
 
-def test_one_that_is_not_better_is_not_made(run: Run) -> None:
+def test_one_that_adds_nothing_is_not_made(run: Run) -> None:
     said: list[str] = []
     rows = good_trials(run)[:1] * 2  # a copy adds nothing
-    assert not maker(run, said).make(rows, "forward", if_better=True)
+    assert not maker(run, said).make(rows, "forward", unless_worse=True)
     assert said[0].startswith("no ensemble: its validation loss would be ")
     assert not (run.directory / ENSEMBLE).exists()
+
+
+@pytest.mark.parametrize(("loss", "made"), [(0.519, True), (0.521, False)])
+def test_one_is_worse_where_it_loses_by_more_than_two_standard_errors(
+    run: Run, monkeypatch: pytest.MonkeyPatch, loss: float, made: bool
+) -> None:
+    said: list[str] = []
+    folds = iter([np.full(3, 0.5), loss + np.array([-0.2, 0.0, 0.2])])  # of the best trial, of the ensemble
+    monkeypatch.setattr("autorec.steps.ensemble.cross_fitted", lambda *_, **__: next(folds))
+    monkeypatch.setattr(Panel, "standard_error", lambda *_: 0.01)
+    assert maker(run, said).make(good_trials(run), None, unless_worse=True) == made
+    if not made:
+        assert said == ["no ensemble: its validation loss would be 0.52100, the best trial's is 0.50000"]
+
+
+@pytest.mark.parametrize(("seconds", "members"), [(1.0, 3), (25.0, 2), (100.0, 3)])
+def test_it_has_as_many_members_as_can_be_refitted_if_that_is_more_than_one(
+    run: Run, seconds: float, members: int
+) -> None:
+    made = maker(run, deadline=time.monotonic() + 60, refit=lambda rows: seconds * len(rows))
+    assert made.make(good_trials(run), None)
+    assert len(run.events("ensemble")[0]["members"]) == members
 
 
 def test_too_few_rows_tell_nothing(run: Run) -> None:
@@ -101,15 +124,15 @@ def test_too_few_rows_tell_nothing(run: Run) -> None:
     part = small.part(90, seed=5)
     for row in good_trials(run):
         (run.trial_directory(row["number"]) / OUTPUTS).unlink(missing_ok=True)
-    assert not EnsembleMaker(run, part, LAYOUT, said.append).make(good_trials(run), "forward", if_better=True)
+    assert not EnsembleMaker(run, part, LAYOUT, said.append).make(good_trials(run), "forward", unless_worse=True)
     assert said == ["no ensemble: the validation rows are too few to tell whether it is better"]
 
 
 def test_a_choice_that_takes_all_the_time_ends_without_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     made = maker(run, said, deadline=time.monotonic() + 60)
-    monkeypatch.setattr(made, "_is_better", lambda *_: setattr(made, "deadline", time.monotonic() - 1) or True)
-    assert not made.make(good_trials(run), "forward", if_better=True)
+    monkeypatch.setattr(made, "_is_worse", lambda *_: setattr(made, "deadline", time.monotonic() - 1))
+    assert not made.make(good_trials(run), "forward", unless_worse=True)
     assert said == ["no ensemble: the choice of its members took all the time"]
     assert not run.events("ensemble")
 
@@ -134,7 +157,7 @@ def test_without_time_none_is_made(run: Run) -> None:
     said: list[str] = []
     rows = good_trials(run)
     maker(run).answers(rows)
-    assert not maker(run, said, deadline=time.monotonic() - 1).make(rows, if_better=True)
+    assert not maker(run, said, deadline=time.monotonic() - 1).make(rows, unless_worse=True)
     assert said == ["no ensemble: there is no time to join two trials"]
 
 

@@ -89,7 +89,7 @@ def test_an_ensemble_has_to_be_better_than_the_best_trial_not_than_the_forest(ru
     made.part, made.layout = Rows(0.01).validation, Rows(0.01).layout
     rows = good_trials(run)
     write_outputs(run.directory / FOREST, 100 * made.part.arrays["margins"].T)  # certain and right: nothing adds to it
-    assert made.make(rows, None, if_better=True)
+    assert made.make(rows, None, unless_worse=True)
     event = run.events("ensemble")[0]
     alone = [measure({"click": out[0]}, made.part, made.layout)["val_loss"] for _, out in made.answers(rows)[1:]]
     assert event["best_single_loss"] == pytest.approx(min(alone), rel=1e-4)
