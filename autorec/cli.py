@@ -182,7 +182,9 @@ def _add_search(commands: Any) -> None:
     command.add_argument("--workers", type=int, metavar="N", help="trials at a time, each in a process (default: 1)")
     command.add_argument("--executor", help="where: processes of this machine, or ray")
     command.add_argument("--ray-address", metavar="ADDRESS", help="of a Ray cluster, HOST:PORT")
-    command.add_argument("--ensemble", **_SWITCH, help="end in an ensemble of the best trials, unless it is worse")
+    command.add_argument(
+        "--ensemble", **_SWITCH, help="end in an ensemble of the best trials, unless it is clearly worse"
+    )
     command.add_argument("--keep", type=int, help="best trials whose files are kept (default: 5, or by --effort)")
     command.set_defaults(default=command.get_default)
 

@@ -26,8 +26,8 @@ EFFORTS: dict[str, dict[str, Any]] = {
     # A good model soon: the default of `auto`, which is a strong model, and a few steps from it.
     "fast": {"max_trials": 5, "time_limit": 120.0},
     # As good as the time allows: all of the space at low fidelity, what an ensemble leans on over several seeds, and
-    # the ensemble unless it is worse than the best trial, trained once more on all rows. More files are kept than
-    # elsewhere, for it to choose from.
+    # the ensemble unless it is clearly worse than the best trial, trained once more on all rows. More files are kept
+    # than elsewhere, for it to choose from.
     "best": {
         "space": "dag",
         "fidelity": "auto",

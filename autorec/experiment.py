@@ -386,7 +386,7 @@ class Experiment:
 
     @property
     def _ends_in_ensemble(self) -> bool:
-        """Whether an ensemble takes the place of the best trial, unless it is worse, or the searcher grew it."""
+        """Whether an ensemble takes the place of the best trial: one that is not clearly worse, or was grown."""
         return self.config.ensemble or isinstance(self.oracle, Ensemble)
 
     def _maker(self) -> EnsembleMaker:
@@ -424,7 +424,7 @@ class Experiment:
                 self.growth.finish()
             elif self.run.ensemble is None:
                 rows = good_trials(self.run)
-                self._maker().make(rows, "pie", MOST_MEMBERS, least=MOST_MEMBERS, unless_worse=True)
+                self._maker().make(rows, "pie", MOST_MEMBERS, enough=MOST_MEMBERS, unless_worse=True)
         except Exception as error:
             self._say(f"no ensemble, the best trial's model stays: {type(error).__name__}: {error}")
         self.run.retain(self.config.keep, () if self.growth is None else self.growth.members)

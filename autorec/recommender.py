@@ -152,7 +152,7 @@ class Recommender(Learned):
             refit: Train the model of the end, the winner or all members of the ensemble, once more on all rows, encoded
                 anew, each for as many epochs as its best one; by default it is not.
             ensemble: Whether to end in an ensemble of the best trials, pruned, which then is the model, unless it
-                validates worse than the best one; by default it does not.
+                validates clearly worse than the best one; by default it does not.
             calibrate: Calibrate the model in the end, on the validation rows: `"isotonic"`, `"platt"`,
                 `"temperature"`, or True or `"auto"` for whichever is best on rows it was not fitted to, if any helps;
                 by default it is not. `Recommender.calibrate` does so afterwards, with more choices.

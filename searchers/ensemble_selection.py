@@ -11,7 +11,7 @@ from autorec.errors import unknown_name
 from autorec.searchers.forward_selection import forward_selection
 from autorec.searchers.mixture import one_thread
 from autorec.searchers.panel import Panel
-from autorec.searchers.pruning import ALPHA, RULES, Pruned, check_pruning, prune
+from autorec.searchers.pruning import ALPHA, LEAST, RULES, Pruned, check_pruning, prune
 
 #: Names of what chooses members; `auto` is whichever of `TRIED` is best behind cross-fitting.
 PRUNINGS = (*RULES, "forward", "auto")
@@ -30,7 +30,7 @@ def select(
     seed: int = 0,
     alpha: float = ALPHA,
     start: str = "best",
-    least: int = 2,
+    enough: int = LEAST,
 ) -> tuple[Pruned, str | None]:
     """Returns an ensemble of members of a panel, and the name of the rule that chose it.
 
@@ -40,28 +40,28 @@ def select(
             `size` members as they are.
         size: Most members (1 or more), or None: the rule decides.
         seed: Seed of what is by chance.
-        alpha, start, least: See `prune`; `forward` selects as few as it does.
+        alpha, start, enough: See `prune`; `forward` selects as few as it does.
 
     Raises:
         ConfigError: If an argument is not allowed.
     """
-    check_selection(pruning, size, alpha, start, least)
+    check_selection(pruning, size, alpha, start, enough)
 
     def choose(rule: str) -> Choose:
         if rule == "forward":
             return lambda some: forward_selection(some, size=size)
-        return lambda some: prune(some, rule, size=size, seed=seed, alpha=alpha, start=start, least=least)
+        return lambda some: prune(some, rule, size=size, seed=seed, alpha=alpha, start=start, enough=enough)
 
     with one_thread():
         if pruning is None:
             first = panel.size if size is None else min(size, panel.size)
             return prune(panel.of(range(first)), None).among(panel.size, range(first)), None
         if pruning == "auto":
-            pruning = min(TRIED, key=lambda rule: cross_fitted(panel, choose(rule), seed=seed).mean())
+            pruning = min(TRIED, key=lambda rule: cross_fitted(panel, choose(rule), seed=seed))
         return choose(pruning)(panel), pruning
 
 
-def check_selection(pruning: Any, size: Any, alpha: Any = ALPHA, start: Any = "best", least: Any = 2) -> None:
+def check_selection(pruning: Any, size: Any, alpha: Any = ALPHA, start: Any = "best", enough: Any = LEAST) -> None:
     """Checks what `select` takes.
 
     Raises:
@@ -69,7 +69,7 @@ def check_selection(pruning: Any, size: Any, alpha: Any = ALPHA, start: Any = "b
     """
     if pruning is not None and pruning not in PRUNINGS:
         raise unknown_name("pruning", pruning, PRUNINGS)
-    check_pruning(None, size, alpha, start, least)
+    check_pruning(None, size, alpha, start, enough)
 
 
 def best_single(panel: Panel) -> Pruned:
@@ -78,12 +78,12 @@ def best_single(panel: Panel) -> Pruned:
     return Pruned((best,), panel.weights([best]), float(panel.single_losses[best]))
 
 
-def cross_fitted(panel: Panel, choose: Choose, *, folds: int = FOLDS, seed: int = 0) -> np.ndarray:
-    """Returns the losses of ensembles on rows by which they were not chosen, one for each fold.
+def cross_fitted(panel: Panel, choose: Choose, *, folds: int = FOLDS, seed: int = 0) -> float:
+    """Returns the mean loss of ensembles on rows by which they were not chosen.
 
     Members and weights are chosen without a fold of the held-out rows, and judged on it, fold by fold. The loss of an
-    ensemble on the rows by which it was chosen flatters it; these do not. Where rows are too few to be divided there is
-    that loss alone all the same.
+    ensemble on the rows by which it was chosen flatters it; this one does not. Where rows are too few to be divided it
+    is that loss all the same.
 
     Args:
         panel: What the members answer.
@@ -92,16 +92,16 @@ def cross_fitted(panel: Panel, choose: Choose, *, folds: int = FOLDS, seed: int 
         seed: Seed of the folds.
 
     Example:
-        >>> cross_fitted(panel, best_single) - cross_fitted(panel, forward_selection)  # what the ensemble gains, (5,)
+        >>> cross_fitted(panel, best_single) - cross_fitted(panel, forward_selection)  # what the ensemble gains
     """
     if few(panel, folds):
-        return np.array([choose(panel).loss])
+        return choose(panel).loss
     fold = np.random.default_rng([seed, 7]).permutation(panel.rows) % folds
     losses = []
     for number in range(folds):
         chosen = choose(panel.take(fold != number))
         losses.append(panel.take(fold == number).loss(chosen.weights))
-    return np.array(losses)
+    return float(np.mean(losses))
 
 
 def few(panel: Panel, folds: int = FOLDS) -> bool:

@@ -177,12 +177,13 @@ class Panel:
 
     def standard_error(self, one: np.ndarray, other: np.ndarray) -> float:
         """Returns the standard error, by chance of the rows, of the difference between two ensembles' losses."""
-        variance = 0.0
+        moved = np.zeros(self.rows)  # by each row, in all targets that it has a label of
         for each in self.votes:
-            both = (each.losses(np.tensordot(weights, each.scores, 1)) for weights in (one, other))
-            difference = np.subtract(*both)
-            variance += float(each.shares**2 @ (difference - each.shares @ difference) ** 2)
-        return float(np.sqrt(variance))
+            mine, others = (each.losses(np.tensordot(weights, each.scores, 1)) for weights in (one, other))
+            difference = mine - others
+            numbers = np.arange(len(difference)) if each.numbers is None else each.numbers
+            moved[numbers] += each.shares * (difference - each.shares @ difference)
+        return float(np.sqrt(moved @ moved))
 
     def error(self, weights: np.ndarray) -> float:
         """Returns the ensemble's error, see `Votes.error`."""

@@ -14,7 +14,8 @@ from autorec.searchers.panel import Panel
 RULES = ("prs", "pap", "pie")
 STARTS = ("best", "random")
 ALPHA = 0.5
-_LEAST = 2  # members that every rule leaves as they are
+LEAST = 2  # members that every rule leaves as they are
+_SURE = 2.0  # standard errors by which a loss falls beyond what chance may do
 _CHANCE = 0.5  # that PRS drops a member
 
 Step = Callable[[list[int], np.ndarray], list[int]]
@@ -49,7 +50,7 @@ def prs(members: Sequence[int], rng: np.random.Generator) -> list[int]:
         rng: Source of chance.
     """
     kept = list(members)
-    if len(kept) > _LEAST and rng.random() < _CHANCE:
+    if len(kept) > LEAST and rng.random() < _CHANCE:
         kept.pop(int(rng.integers(len(kept))))
     return kept
 
@@ -66,13 +67,13 @@ def pap(panel: Panel, members: Sequence[int], weights: np.ndarray) -> list[int]:
         weights: A weight for each of all members of the panel.
     """
     chosen = list(members)
-    if len(chosen) <= _LEAST:
+    if len(chosen) <= LEAST:
         return chosen
     harms = harms_of(panel, chosen, weights)
     kept = [member for member, harm in zip(chosen, harms) if harm >= 0.0]
-    if len(kept) < _LEAST:
+    if len(kept) < LEAST:
         order = sorted(range(len(chosen)), key=lambda place: (-harms[place], chosen[place]))
-        kept = sorted(chosen[place] for place in order[:_LEAST])
+        kept = sorted(chosen[place] for place in order[:LEAST])
     return kept
 
 
@@ -107,7 +108,7 @@ def pie(
         start: The first one: `random`, or the `best` by its own loss.
     """
     chosen = list(members)
-    if len(chosen) <= _LEAST or not panel.telling:
+    if len(chosen) <= LEAST or not panel.telling:
         return chosen
     scores = panel.tdac(alpha)[np.ix_(chosen, chosen)]
     first = int(rng.integers(len(chosen)))
@@ -127,7 +128,7 @@ def prune(
     seed: int = 0,
     alpha: float = ALPHA,
     start: str = "best",
-    least: int = _LEAST,
+    enough: int = LEAST,
     guarded: bool = True,
     tolerance: float = 0.0,
     prior: float = PRIOR,
@@ -145,8 +146,9 @@ def prune(
         seed: Seed of what is by chance.
         alpha: Share of diversity against accuracy in PIE, in [0, 1].
         start: First member of PIE: `best` or `random`.
-        least: Number of members (2 or more) at which it ends, even if the loss would fall by another step. Of few rows
-            it falls by chance: there an ensemble that stops at its `size` is better on other rows than a smaller one.
+        enough: Number of members (2 or more) at which, and below which, a step is taken only if the loss falls by more
+            than two standard errors of the difference. Of few rows it falls by chance: an ensemble of some members more
+            is better on other rows than what is left where the loss is least.
         guarded: False takes the steps of the rule alone: with a size all of them, until no more are left, without one
             until the loss rises. Of clicks PIE's diversity alone may then keep members that have learned nothing.
         tolerance: By how much a step may raise the loss (0 or more).
@@ -162,15 +164,21 @@ def prune(
     Source: Bian et al., "Sub-Architecture Ensemble Pruning in Neural Architecture Search" (TNNLS 2022). There scores
     of classes alone are pruned, and a pruned member keeps its place with a logit of 0; here it is gone.
     """
-    check_pruning(rule, size, alpha, start, least)
+    check_pruning(rule, size, alpha, start, enough)
     step = _step(panel, rule, np.random.default_rng(seed), alpha, start)
     found = _fitted(panel, list(range(panel.size)), prior)
-    while rule is not None and len(found.members) > (least if size is None else min(size, least)):
+
+    def allowed(each: Pruned) -> bool:
+        few = len(found.members) <= enough
+        sure = _SURE * panel.standard_error(found.weights, each.weights) if few else 0.0
+        return each.loss <= found.loss + tolerance - sure
+
+    while rule is not None and len(found.members) > (LEAST if size is None else min(size, LEAST)):
         over = size is not None and len(found.members) > size
         if not over and not guarded and size is not None:
             break
-        tried = _tried(panel, found, rule, step, guarded, over, tolerance, prior)
-        fine = [each for each in tried if each.loss <= found.loss + tolerance]
+        tried = _tried(panel, found, rule, step, guarded, over, allowed, prior)
+        fine = [each for each in tried if allowed(each)]
         if not fine and not over:
             break
         found = fine[0] if fine else min(tried, key=lambda each: each.loss)
@@ -184,16 +192,16 @@ def _tried(
     step: Step,
     guarded: bool,
     over: bool,
-    tolerance: float,
+    allowed: Callable[[Pruned], bool],
     prior: float,
 ) -> list[Pruned]:
     """Returns what a step of the rule leaves, and behind it what the least harmful one leaves, where that counts."""
     members = list(found.members)
     kept = step(members, found.weights)
-    while kept == members and rule == "prs" and len(members) > _LEAST:
+    while kept == members and rule == "prs" and len(members) > LEAST:
         kept = step(members, found.weights)  # the coin once more
     tried = [] if kept == members else [_fitted(panel, kept, prior, found.weights)]
-    refused = guarded and bool(tried) and tried[0].loss > found.loss + tolerance
+    refused = guarded and bool(tried) and not allowed(tried[0])
     if refused or (not tried and (guarded or over)):
         least = members[int(np.argmin(harms_of(panel, members, found.weights, panel.loss)))]
         tried.append(_fitted(panel, [member for member in members if member != least], prior, found.weights))
@@ -213,7 +221,7 @@ def _fitted(panel: Panel, members: Sequence[int], prior: float, start: np.ndarra
     return Pruned(tuple(members), weights, panel.loss(weights))
 
 
-def check_pruning(rule: str | None, size: int | None, alpha: float, start: str, least: int = _LEAST) -> None:
+def check_pruning(rule: str | None, size: int | None, alpha: float, start: str, enough: int = LEAST) -> None:
     """Checks what `prune` takes.
 
     Raises:
@@ -223,8 +231,8 @@ def check_pruning(rule: str | None, size: int | None, alpha: float, start: str, 
         raise unknown_name("pruning", rule, RULES)
     if start not in STARTS:
         raise unknown_name("start", start, STARTS)
-    if isinstance(least, bool) or not isinstance(least, int) or least < _LEAST:
-        raise ConfigError("least", f"a whole number of {_LEAST} or more", least)
+    if isinstance(enough, bool) or not isinstance(enough, int) or enough < LEAST:
+        raise ConfigError("enough", f"a whole number of {LEAST} or more", enough)
     check_size(size)
     if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0.0 <= alpha <= 1.0:
         raise ConfigError("alpha", "a number from 0 to 1", alpha)

@@ -25,7 +25,7 @@ from autorec.searchers.ensemble import depth_of
 from autorec.searchers.ensemble_selection import Choose, best_single, check_selection, cross_fitted, few, select
 from autorec.searchers.outputs import outputs_of, read_outputs, write_outputs
 from autorec.searchers.panel import Panel
-from autorec.searchers.pruning import ALPHA, Pruned
+from autorec.searchers.pruning import ALPHA, LEAST, Pruned
 from autorec.steps.members import Row, check_size, metrics_of, name_of, named_trials, panel_of
 
 _CLEARLY = 2.0  # standard errors by which a loss is higher beyond what few rows may tell by chance
@@ -83,7 +83,7 @@ class EnsembleMaker:
         *,
         alpha: float = ALPHA,
         start: str = "best",
-        least: int = 2,
+        enough: int = LEAST,
         unless_worse: bool = False,
         rule: str | None = None,
     ) -> bool:
@@ -91,7 +91,7 @@ class EnsembleMaker:
 
         Args:
             rows: Rows of the trials, the best first.
-            pruning, size, alpha, start, least: See `autorec.searchers.ensemble_selection.select`.
+            pruning, size, alpha, start, enough: See `autorec.searchers.ensemble_selection.select`.
             unless_worse: Whether nothing is made if it validates worse than the best trial by more than two standard
                 errors, on rows by which neither was chosen.
             rule: Name of the rule by which the trials were pruned already, to be written down.
@@ -103,7 +103,7 @@ class EnsembleMaker:
             ConfigError: If an argument is not allowed.
         """
         begin = time.monotonic()
-        check_selection(pruning, size, alpha, start, least)
+        check_selection(pruning, size, alpha, start, enough)
         known = self.answers(rows)
         cost = self._seconds_a_member(known)
         most = self._in_time(cost, len(known))
@@ -114,16 +114,17 @@ class EnsembleMaker:
         panel = panel_of([outputs for _, outputs in known], self.part, self.layout, seed=self.seed)
         size = min(size or panel.size, most) if most < panel.size or size is not None else None
 
-        def choose(some: Panel, by: str | None = pruning) -> tuple[Pruned, str | None]:
-            return select(some, by, size=size, seed=self.seed, alpha=alpha, start=start, least=least)
+        def choose(some: Panel, size: int | None, by: str | None) -> tuple[Pruned, str | None]:
+            return select(some, by, size=size, seed=self.seed, alpha=alpha, start=start, enough=enough)
 
-        chosen, by = choose(panel)
-        while len(chosen.members) > 1 and not self._possible([known[member][0] for member in chosen.members], cost):
+        chosen, by = choose(panel, size, pruning)
+        while len(chosen.members) > 1 and not self._affordable([known[member][0] for member in chosen.members]):
             size = len(chosen.members) - 1
-            chosen, by = choose(panel, by)
+            chosen, by = choose(panel, size, by)
         alone = _best_trial([row for row, _ in known])
-        if unless_worse and self._is_worse(panel, chosen, lambda some: choose(some, by)[0], alone):
+        if unless_worse and self._is_worse(panel, chosen, lambda some: choose(some, size, by)[0], alone):
             return False
+        chosen = self._refittable(chosen, [row for row, _ in known], lambda size: choose(panel, size, by)[0], cost)
         if self._in_time(cost, panel.size) < len(chosen.members):
             self.say("no ensemble: the choice of its members took all the time")
             return False
@@ -146,16 +147,18 @@ class EnsembleMaker:
             return 0
         return most if most * cost <= left else int(left / cost)
 
-    def _possible(self, rows: list[Row], cost: float) -> bool:
-        """Returns whether an ensemble is within the budgets, and can be refitted in time if two of its trials can."""
-        return self._affordable(rows) and self._refittable([row for row in rows if row["number"] is not None], cost)
-
-    def _refittable(self, trials: list[Row], cost: float) -> bool:
-        if self.refit is None or self.deadline is None:
-            return True
-        left = self.deadline - time.monotonic() - cost * len(trials)
-        fastest = sorted(trials, key=lambda row: row["seconds"] or 0.0)[:2]
-        return self.refit(trials) <= left or self.refit(fastest) > left
+    def _refittable(self, chosen: Pruned, rows: Sequence[Row], choose: Callable[[int], Pruned], cost: float) -> Pruned:
+        """Returns an ensemble of as many members as can be refitted in time, or it as it is if not even two can."""
+        found = chosen
+        while self.refit is not None and self.deadline is not None:
+            members = [rows[member] for member in found.members]
+            left = self.deadline - time.monotonic() - cost * len(members)
+            if self.refit([row for row in members if row["number"] is not None]) <= left:
+                return found
+            if len(members) <= LEAST:
+                break
+            found = choose(len(members) - 1)
+        return chosen
 
     def _affordable(self, rows: Sequence[Row]) -> bool:
         if self.budgets is None:
@@ -173,20 +176,21 @@ class EnsembleMaker:
     def _is_worse(self, panel: Panel, chosen: Pruned, choose: Choose, best: Choose) -> bool:
         """Returns whether an ensemble validates worse than the best trial, both chosen without the rows that judge.
 
+        So it is where it is of one trial, and where there are too few rows.
+
         A mean of good models is hardly ever worse than the one that looks best of many, and few rows cannot tell: it is
         taken for worse where it loses by more than two standard errors of the difference.
         """
         if few(panel):
-            self.say("no ensemble: the validation rows are too few to tell whether it is better")
+            self.say("no ensemble: the validation rows are too few to tell whether it is worse")
             return True
-        seed = self.seed + 1  # other folds than those by which the rule was chosen
+        seed = self.seed + 1  # other folds than those by which a rule was chosen
         alone = cross_fitted(panel, best, seed=seed)
         together = cross_fitted(panel, choose, seed=seed)
         chance = panel.standard_error(chosen.weights, best(panel).weights)
-        if len(chosen.members) > 1 and np.mean(together - alone) < _CLEARLY * chance:
+        if len(chosen.members) > 1 and together - alone < _CLEARLY * chance:
             return False
-        losses = f"its validation loss would be {together.mean():.5f}, the best trial's is {alone.mean():.5f}"
-        self.say(f"no ensemble: {losses}")
+        self.say(f"no ensemble: its validation loss would be {together:.5f}, the best trial's is {alone:.5f}")
         return True
 
     def _write(

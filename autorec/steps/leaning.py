@@ -54,8 +54,8 @@ class Leaning:
         with one_thread():
             weights = forward_selection(panel).weights
         if self.refit is not None:
-            order = [place for place in np.argsort(-np.asarray(weights))[:_REFITTED] if weights[place] > 0.0]
-            self.kept = self.refit(_with_a_newcomer([known[place][0] for place in order]))
+            order = [known[place][0] for place in np.argsort(-np.asarray(weights)) if weights[place] > 0.0]
+            self.kept = self.refit(_with_a_newcomer([row for row in order if row["number"] is not None][:_REFITTED]))
         begun = Counter(origin(row) for row in self.maker.run.events("started") if not row.get("fidelity"))
         shares: dict[int, float] = {}
         for (row, _), weight in zip(known, np.asarray(weights)):
@@ -68,7 +68,6 @@ class Leaning:
         return best if best is not None and shares[best] > 0.0 else None
 
 
-def _with_a_newcomer(members: list[Row]) -> list[Row]:
-    """Returns the trials among some members, the slowest of them twice: what is trained next may be a member too."""
-    trials = [row for row in members if row["number"] is not None]
+def _with_a_newcomer(trials: list[Row]) -> list[Row]:
+    """Returns some trials, the slowest of them twice: what is trained next may be a member too."""
     return [*trials, max(trials, key=lambda row: row["seconds"] or 0.0)] if trials else []

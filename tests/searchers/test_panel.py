@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -81,8 +83,15 @@ def test_the_standard_error_is_that_of_a_mean_of_paired_differences() -> None:
     differences = votes.losses(votes.scores[0]) - votes.losses(votes.scores[1])
     found = Panel([votes]).standard_error(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
     assert found == pytest.approx(differences.std() / np.sqrt(300))
-    twice = Panel([votes, votes]).standard_error(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
-    assert twice == pytest.approx(np.sqrt(2) * found)
+
+
+def test_rows_are_labelled_by_chance_once_for_all_targets() -> None:
+    votes = clicked(2, rows=300).votes[0]
+    both = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    found = Panel([votes]).standard_error(*both)
+    assert Panel([votes, votes]).standard_error(*both) == pytest.approx(2 * found)
+    first, second = replace(votes, numbers=np.arange(300)), replace(votes, numbers=np.arange(300, 600))
+    assert Panel([first, second]).standard_error(*both) == pytest.approx(np.sqrt(2) * found)
 
 
 def test_the_standard_error_counts_rows_by_their_weights() -> None:

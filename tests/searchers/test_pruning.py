@@ -187,9 +187,12 @@ def test_a_rule_that_is_not_guarded_ends_at_the_size() -> None:
     assert len(prune(clicked(7), "prs", size=3, guarded=False).members) == 3
 
 
-@pytest.mark.parametrize(("size", "least", "members"), [(None, 4, 4), (5, 4, 4), (3, 4, 3), (5, 5, 5), (None, 2, 2)])
-def test_it_ends_at_the_fewest_members(size: int | None, least: int, members: int) -> None:
-    assert len(prune(with_idlers(), "pie", size=size, least=least).members) == members
+def test_what_chance_may_do_drops_none_of_few_but_what_is_clear_does() -> None:
+    panel = clicked(6, rows=100, noise=1.5, seed=2)
+    assert len(prune(panel, "pie", size=4).members) == 3  # the loss falls
+    assert len(prune(panel, "pie", size=4, enough=4).members) == 4
+    assert len(prune(panel, "pie", size=3, enough=4).members) == 3
+    assert prune(with_idlers(), "pie", size=5, enough=5).members == (0, 1, 2)
 
 
 def test_a_tolerance_prunes_further() -> None:
@@ -216,7 +219,7 @@ def test_the_same_seed_gives_the_same_ensemble() -> None:
         ({"size": True}, "`size` must be a whole number of 1 or more"),
         ({"alpha": 1.5}, "`alpha` must be a number from 0 to 1"),
         ({"start": "worst"}, "`start` must be one of"),
-        ({"least": 1}, "`least` must be a whole number of 2 or more"),
+        ({"enough": 1}, "`enough` must be a whole number of 2 or more"),
     ],
 )
 def test_what_is_not_allowed_is_named(arguments: dict[str, object], words: str) -> None:
