@@ -23,6 +23,7 @@ from autorec.loading import load_run
 from autorec.recommender import CTRRecommender, RatingRecommender
 from autorec.run import Run
 from autorec.spaces import DNN
+from autorec.steps.ensemble import EnsembleMaker
 from tests import fitted
 from tests.export.test_folder import PLAIN_TENSORFLOW
 
@@ -284,6 +285,21 @@ def test_two_workers_grow_an_ensemble_too() -> None:
 
 
 # Of an effort
+
+
+def test_a_search_ends_in_eight_and_fewer_only_where_that_is_clearly_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def make(self: EnsembleMaker, rows: Any, *given: Any, **named: Any) -> bool:
+        seen.append((given, named, self.refit is not None))
+        return False
+
+    monkeypatch.setattr(EnsembleMaker, "make", make)
+    for refit in (False, True):
+        rec = CTRRecommender(DNN(dim=4))
+        rec.search(clicks(200), target="click", max_trials=1, ensemble=True, refit=refit, **QUICK)
+    wanted = ("pie", 8), {"enough": 8, "unless_worse": True}
+    assert seen == [(*wanted, False), (*wanted, True)]
 
 
 @pytest.mark.alone

@@ -71,6 +71,20 @@ def test_it_knows_what_a_refit_of_the_ensemble_takes(run: Run) -> None:
     assert [sorted(numbers) for numbers in asked] == [[0, 0, 1]]  # what is trained again next may be a member too
 
 
+def test_it_keeps_time_to_refit_five_at_most(tmp_path: Path) -> None:
+    asked: list[list[int]] = []
+    with Run(tmp_path / "many") as run:
+        run.append({"event": "search", "objective": "val_auc", "direction": "max"})
+        truth = 2 * PART.labels[:, 0] - 1
+        for number in range(7):
+            add(run, number, 0.7)
+            answers = np.where(np.arange(len(truth)) % 7 == number, 7 * truth, 0.0)  # each knows another seventh
+            write_outputs(run.trial_directory(number), answers[None].astype(np.float32))
+        Leaning(maker(run), refit=lambda rows: asked.append([row["number"] for row in rows]) or 7.0)()
+    [numbers] = asked
+    assert (len(numbers), len(set(numbers))) == (5, 4)
+
+
 def test_what_cannot_be_told_ends_no_search(run: Run) -> None:
     said: list[str] = []
     made = maker(run, said)
