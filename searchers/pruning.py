@@ -15,7 +15,7 @@ RULES = ("prs", "pap", "pie")
 STARTS = ("best", "random")
 ALPHA = 0.5
 LEAST = 2  # members that every rule leaves as they are
-_SURE = 2.0  # standard errors by which a loss falls beyond what chance may do
+SURE = 2.0  # standard errors that a difference of losses has to exceed: less may be the chance of the rows
 _CHANCE = 0.5  # that PRS drops a member
 
 Step = Callable[[list[int], np.ndarray], list[int]]
@@ -170,7 +170,7 @@ def prune(
 
     def allowed(each: Pruned) -> bool:
         few = len(found.members) <= enough
-        sure = _SURE * panel.standard_error(found.weights, each.weights) if few else 0.0
+        sure = SURE * panel.standard_error(found.weights, each.weights) if few else 0.0
         return each.loss <= found.loss + tolerance - sure
 
     while rule is not None and len(found.members) > (LEAST if size is None else min(size, LEAST)):

@@ -25,10 +25,9 @@ from autorec.searchers.ensemble import depth_of
 from autorec.searchers.ensemble_selection import Choose, best_single, check_selection, cross_fitted, few, select
 from autorec.searchers.outputs import outputs_of, read_outputs, write_outputs
 from autorec.searchers.panel import Panel
-from autorec.searchers.pruning import ALPHA, LEAST, Pruned
+from autorec.searchers.pruning import ALPHA, LEAST, SURE, Pruned
 from autorec.steps.members import Row, check_size, metrics_of, name_of, named_trials, panel_of
 
-_CLEARLY = 2.0  # standard errors by which a loss is higher beyond what few rows may tell by chance
 _COST = 3.0  # to load, join and save a member takes so many times what it takes to load it
 
 
@@ -124,7 +123,7 @@ class EnsembleMaker:
         alone = _best_trial([row for row, _ in known])
         if unless_worse and self._is_worse(panel, chosen, lambda some: choose(some, size, by)[0], alone):
             return False
-        chosen = self._refittable(chosen, [row for row, _ in known], lambda size: choose(panel, size, by)[0], cost)
+        chosen = self._shrunk_to_refit(chosen, [row for row, _ in known], lambda size: choose(panel, size, by)[0], cost)
         if self._in_time(cost, panel.size) < len(chosen.members):
             self.say("no ensemble: the choice of its members took all the time")
             return False
@@ -147,7 +146,9 @@ class EnsembleMaker:
             return 0
         return most if most * cost <= left else int(left / cost)
 
-    def _refittable(self, chosen: Pruned, rows: Sequence[Row], choose: Callable[[int], Pruned], cost: float) -> Pruned:
+    def _shrunk_to_refit(
+        self, chosen: Pruned, rows: Sequence[Row], choose: Callable[[int], Pruned], cost: float
+    ) -> Pruned:
         """Returns an ensemble of as many members as can be refitted in time, or it as it is if not even two can."""
         found = chosen
         while self.refit is not None and self.deadline is not None:
@@ -176,10 +177,10 @@ class EnsembleMaker:
     def _is_worse(self, panel: Panel, chosen: Pruned, choose: Choose, best: Choose) -> bool:
         """Returns whether an ensemble validates worse than the best trial, both chosen without the rows that judge.
 
-        So it is where it is of one trial, and where there are too few rows.
+        An ensemble of one trial is taken for worse, and any where there are too few rows.
 
         A mean of good models is hardly ever worse than the one that looks best of many, and few rows cannot tell: it is
-        taken for worse where it loses by more than two standard errors of the difference.
+        worse where it loses by more than two standard errors of the difference.
         """
         if few(panel):
             self.say("no ensemble: the validation rows are too few to tell whether it is worse")
@@ -188,7 +189,7 @@ class EnsembleMaker:
         alone = cross_fitted(panel, best, seed=seed)
         together = cross_fitted(panel, choose, seed=seed)
         chance = panel.standard_error(chosen.weights, best(panel).weights)
-        if len(chosen.members) > 1 and together - alone < _CLEARLY * chance:
+        if len(chosen.members) > 1 and together - alone < SURE * chance:
             return False
         self.say(f"no ensemble: its validation loss would be {together:.5f}, the best trial's is {alone:.5f}")
         return True

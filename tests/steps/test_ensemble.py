@@ -14,7 +14,7 @@ from autorec.export.folder import load_model
 from autorec.loading import ENSEMBLE, MODEL
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets
-from autorec.searchers.outputs import OUTPUTS, read_outputs
+from autorec.searchers.outputs import OUTPUTS, read_outputs, write_outputs
 from autorec.searchers.panel import Panel
 from autorec.steps.ensemble import EnsembleMaker, in_words
 from autorec.steps.members import good_trials
@@ -108,6 +108,22 @@ def test_one_is_worse_where_it_loses_by_more_than_two_standard_errors(
     assert maker(run, said).make(good_trials(run), None, unless_worse=True) == made
     if not made:
         assert said == ["no ensemble: its validation loss would be 0.52100, the best trial's is 0.50000"]
+
+
+@pytest.mark.parametrize(("noise", "made"), [(0.6, True), (8.0, False)])
+def test_one_that_is_a_little_worse_is_made_and_one_that_is_clearly_worse_is_not(
+    run: Run, noise: float, made: bool
+) -> None:
+    said: list[str] = []
+    rng, rows = np.random.default_rng(2), good_trials(run)
+    best = 1.5 * (2 * PART.labels[:, 0] - 1) * (rng.random(PART.rows) < 0.5)
+    for row in rows:  # the others are the best one and noise, which can only harm
+        added = 0.0 if row is rows[0] else noise * rng.normal(size=PART.rows)
+        write_outputs(run.trial_directory(row["number"]), (best + added)[None].astype(np.float32))
+    assert maker(run, said).make(rows, None, unless_worse=True) == made
+    if made:
+        event = run.events("ensemble")[0]
+        assert event["loss"] > event["best_single_loss"]
 
 
 @pytest.mark.parametrize(

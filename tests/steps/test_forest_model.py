@@ -84,7 +84,7 @@ def test_its_loss_has_the_weights_of_the_targets(tmp_path: Path) -> None:
     assert losses[1] == pytest.approx(3 * losses[0])
 
 
-def test_an_ensemble_has_to_be_better_than_the_best_trial_not_than_the_forest(run: Run) -> None:
+def test_an_ensemble_is_compared_with_the_best_trial_not_with_the_forest(run: Run) -> None:
     made = maker(run)
     made.part, made.layout = Rows(0.01).validation, Rows(0.01).layout
     rows = good_trials(run)
