@@ -14,7 +14,7 @@ from autorec.blocks.hyperparameters import Choice, Hyperparameter
 from autorec.errors import ConfigError, unknown_name
 
 METHODS = ("log", "quantile")
-KEYS = ("log_mean", "log_std", "quantiles", "missing")
+KEYS = ("log_mean", "log_std", "knots", "missing")
 # In standard deviations: far enough for a rare value of a mostly constant column, near enough for training to bear.
 LIMIT = 10.0
 # Half the width of a uniform distribution of variance 1.
@@ -26,7 +26,7 @@ class NumericTransform(Block):
     """Numbers of any scale to about unit variance, and indicators of missing ones.
 
     - `log`: `(sign(x) log(1 + |x|) - mean) / std` by the column's `log_mean` and `log_std`, clipped to 10 either way;
-    - `quantile`: `sqrt(3) (2 r - 1)`, where `r` from 0 to 1 is the place of `x` among the column's quantiles, linear
+    - `quantile`: `sqrt(3) (2 r - 1)`, where `r` from 0 to 1 is the place of `x` among the column's knots, linear
       between two of them, 0 below the least and 1 above the largest; 0 for a column with one value.
 
     A missing value (NaN) gives 0. Each column that had missing values in training adds an indicator of them behind
@@ -36,7 +36,7 @@ class NumericTransform(Block):
     Args:
         method: `log` or `quantile` (searched; default `log`).
         columns: For each column of the input a dict of what was learned from its training rows: `log_mean`,
-            `log_std` (above 0), `quantiles` (increasing) and `missing` (share, 0 to 1); other keys are ignored.
+            `log_std` (above 0), `knots` (increasing) and `missing` (share, 0 to 1); other keys are ignored.
 
     Shapes:
         (batch, columns) float64 gives (batch, columns + columns with missing values) float32.
@@ -45,7 +45,7 @@ class NumericTransform(Block):
         ConfigError: If an argument is not allowed, or the input has another number of columns.
 
     Example:
-        >>> column = {"log_mean": 1.0, "log_std": 0.5, "quantiles": [0, 1, 10], "missing": 0.1}
+        >>> column = {"log_mean": 1.0, "log_std": 0.5, "knots": [0, 1, 10], "missing": 0.1}
         >>> NumericTransform("log", [column])(np.array([[3.0], [np.nan]]))  # (2, 2)
     """
 
@@ -86,11 +86,11 @@ class NumericTransform(Block):
 
     def _quantile(self, x: Any) -> Any:
         """Finds each number's interval by bisection in all columns at once."""
-        counts = np.array([len(column["quantiles"]) for column in self.columns])
+        counts = np.array([len(column["knots"]) for column in self.columns])
         width = 2 ** int(counts.max()).bit_length()
         knots = np.full((len(counts), width), np.inf)
         for row, column in zip(knots, self.columns):
-            row[: len(column["quantiles"])] = column["quantiles"]
+            row[: len(column["knots"])] = column["knots"]
         x = ops.clip(x, knots[:, 0], knots[np.arange(len(counts)), counts - 1])
         starts = np.arange(len(counts), dtype="int32") * width
         flat = ops.convert_to_tensor(knots.reshape(-1))
@@ -102,20 +102,12 @@ class NumericTransform(Block):
         rank = (ops.cast(place, "float64") + (x - low) / (high - low)) / np.maximum(counts - 1.0, 1.0)
         return HALF * (2.0 * rank - 1.0) * (counts > 1)
 
-    def edges(self, bins: int) -> list[list[float]]:
-        """Returns the edges of at most `bins` about equally filled intervals of each output column.
-
-        They are quantiles of the training rows, transformed; those of an indicator are 0 and 1.
-
-        Args:
-            bins: Most intervals of a column, 1 or more.
-        """
+    def edges(self) -> list[list[float]]:
+        """Returns the knots of each output column, transformed; those of an indicator are 0 and 1."""
         found = []
         for number, column in enumerate(self.columns):
-            quantiles = np.asarray(column["quantiles"], "float64")
-            picked = np.unique(np.linspace(0, len(quantiles) - 1, bins + 1).round().astype(int))
-            grid = np.zeros((len(picked), len(self.columns)))
-            grid[:, number] = quantiles[picked]
+            grid = np.zeros((len(column["knots"]), len(self.columns)))
+            grid[:, number] = column["knots"]
             values = ops.convert_to_numpy(self(grid))[:, number]
             found.append([float(value) for value in np.unique(values)])
         return found + [[0.0, 1.0] for _ in self._with_missing]
@@ -128,9 +120,9 @@ def _checked(column: Mapping[str, Any]) -> dict[str, Any]:
     lacking = [key for key in KEYS if key not in column]
     if lacking:
         raise ConfigError("columns", f"dicts with the keys {list(KEYS)}", sorted(column), f"Lacking: {lacking}.")
-    quantiles = [float(value) for value in column["quantiles"]]
-    if not quantiles or not all(a < b for a, b in zip(quantiles, quantiles[1:])):
-        raise ConfigError("columns", "dicts with increasing `quantiles`", quantiles)
+    knots = [float(value) for value in column["knots"]]
+    if not knots or not all(a < b for a, b in zip(knots, knots[1:])):
+        raise ConfigError("columns", "dicts with increasing `knots`", knots)
     if not column["log_std"] > 0:
         raise ConfigError("columns", "dicts with a `log_std` above 0", column["log_std"])
-    return {**column, "quantiles": quantiles}
+    return {**column, "knots": knots}

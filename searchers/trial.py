@@ -38,6 +38,8 @@ from autorec.training.validation import check_objective
 from autorec.training.workers import Workers
 
 MODEL = "model.keras"
+# Epochs at the end of a refit over which its weights are averaged. Fewer leave noise, more reach back to worse weights.
+_AVERAGE = 1.0
 _OWN_FAILURES = (OSError, MemoryError)
 
 
@@ -313,6 +315,8 @@ class TrialTrainer:
     def refit(self, row: Mapping[str, Any], deadline: float | None = None) -> Any:
         """Trains a finished trial once more, on all rows, by the epochs that made its best weights.
 
+        A trial has the best of many noisy epochs; with no row left to choose by, weights are the mean over the last.
+
         Args:
             row: A row of `Run.trials`.
             deadline: `time.monotonic()` at which to end, or None.
@@ -340,6 +344,7 @@ class TrialTrainer:
             options=options,
             batch_size=self.batch_size,
             rates=row["course"],
+            average=_AVERAGE,
             seed=row["seed"],
             deadline=deadline,
             objective=self.objective,

@@ -59,7 +59,7 @@ def encode(
 ) -> Cache:
     """Encodes a source into a new cache and returns it.
 
-    Vocabularies, moments, quantiles, statistics and what is long are learned from the training rows only.
+    Vocabularies, moments, knots, statistics and what is long are learned from the training rows only.
 
     Args:
         source: The rows.
@@ -108,7 +108,7 @@ def encode_all(
 ) -> Cache:
     """Encodes all rows of some sources as training rows of a new cache, which has no validation rows.
 
-    Vocabularies, moments, quantiles, statistics and forests are those of all rows. What is long, of which pairs of
+    Vocabularies, moments, knots, statistics and forests are those of all rows. What is long, of which pairs of
     columns there are statistics and what is an attribute of an item stays what it is in another cache: it says what is
     learned, not from what.
 

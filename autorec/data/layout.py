@@ -62,7 +62,8 @@ class NumberColumn:
         std: Standard deviation of the present values, 1 for a constant column.
         log_mean: Mean of `sign(x) log1p(|x|)`.
         log_std: Standard deviation of `sign(x) log1p(|x|)`, 1 for a constant column.
-        quantiles: Distinct increasing quantiles of the present values, at most 65, the least and largest included.
+        knots: Increasing present values, at most 65, the least and largest included, with about equally many rows in
+            between; a frequent one is among them.
         missing: Share of missing values.
     """
 
@@ -72,7 +73,7 @@ class NumberColumn:
     std: float
     log_mean: float
     log_std: float
-    quantiles: tuple[float, ...]
+    knots: tuple[float, ...]
     missing: float
 
 

@@ -25,7 +25,6 @@ BOOLEANS = {"statistics": True, "margins": True, "leaves": False}
 PAIRS = (0, 4, 12)
 DIMS = (8, 16, 32)
 CAPS = (0, 10_000, 100_000)
-BINS = 16
 ARGUMENTS = ("dim", "cap", *CHOICES, "pairs", *BOOLEANS, "likeness")
 
 
@@ -301,7 +300,7 @@ class Features:
         if numbers is None:
             return None
         kind = self._choice("number_embedding", NUMBER_EMBEDDINGS, "piecewise")
-        edges = self._transform.edges(BINS) if kind == "piecewise" else None
+        edges = self._transform.edges() if kind == "piecewise" else None
         return NumericEmbedding(dim=self.dim, kind=kind, edges=edges)(numbers)
 
     @cached_property

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from autorec.training.mean_weights import MeanWeights
 from autorec.training.sharpness_model import SharpnessAwareModel
 from autorec.training.stepper import Stepper
 from autorec.training.workers import Workers
@@ -29,7 +30,7 @@ class DistributedStepper(Stepper):
         batch_size: Rows of a batch, all shares together.
         limit: Most steps of a call.
         deadline: `time.monotonic()` at which to stop, or None; the chief's counts.
-        validation_steps: As in `Stepper`.
+        validation_steps, mean: As in `Stepper`.
     """
 
     def __init__(
@@ -41,8 +42,9 @@ class DistributedStepper(Stepper):
         limit: int,
         deadline: float | None = None,
         validation_steps: float = 0.0,
+        mean: MeanWeights | None = None,
     ) -> None:
-        super().__init__(model, -(-rows // batch_size), limit, deadline, validation_steps)
+        super().__init__(model, -(-rows // batch_size), limit, deadline, validation_steps, mean=mean)
         self.workers = workers
         self._rows = rows
         self._rows_a_batch = batch_size

@@ -26,7 +26,7 @@ class GoodWeights:
 
     def keep(self, model: Any) -> bool:
         """Takes the weights as they are and returns True; if one is not finite, keeps those it has."""
-        values = [None if _is_large(weight) else np.array(weight.numpy()) for weight in model.weights]
+        values = [None if is_large(weight) else np.array(weight.numpy()) for weight in model.weights]
         if not all(_finite(value).all() for value in values if value is not None):
             return False
         self._values = values
@@ -41,7 +41,8 @@ class GoodWeights:
             weight.assign(value)
 
 
-def _is_large(weight: Any) -> bool:
+def is_large(weight: Any) -> bool:
+    """Returns whether a weight is a table too large to be copied."""
     return is_table(weight) and weight.shape[0] * weight.shape[1] > SMALL
 
 

@@ -11,6 +11,7 @@ import keras
 
 from autorec.errors import TrialFailed
 from autorec.training.good_weights import GoodWeights
+from autorec.training.mean_weights import MeanWeights
 from autorec.training.metrics import direction
 from autorec.training.options import TrainOptions
 from autorec.training.stepper import Stepper
@@ -36,6 +37,7 @@ class Recipe(keras.callbacks.Callback):
         objective: Metric whose best epoch counts.
         rates: Learning rate of each epoch; None leaves it to the optimizer and the plateaus.
         suspects: Returns in words what may have made the loss of a step, from 1, not finite; None knows nothing.
+        mean: Weights whose mean the model gets at the end, without validation; None leaves it those of the last epoch.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Recipe(keras.callbacks.Callback):
         objective: str,
         rates: Sequence[float] | None = None,
         suspects: Callable[[int], str] | None = None,
+        mean: MeanWeights | None = None,
     ) -> None:
         super().__init__()
         self.stepper = stepper
@@ -59,6 +62,7 @@ class Recipe(keras.callbacks.Callback):
         self._objective = objective
         self._sign = 1.0 if validate is None or direction(objective) == "max" else -1.0
         self._suspects = suspects
+        self._mean = mean
         self._best_weights: list[Any] | None = None
         self._good: GoodWeights | None = None  # until there are best weights
         self._good_epoch = 0
@@ -107,8 +111,10 @@ class Recipe(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Restores the best weights."""
+        """Restores the best weights, or gives the mean ones."""
         self._restore()
+        if self._mean is not None:
+            self._mean.give()
 
     def _timed_validation(self, validate: Callable[[], dict[str, float]]) -> dict[str, float]:
         begin = time.monotonic()

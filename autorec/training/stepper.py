@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from autorec.training import xla
+from autorec.training.mean_weights import MeanWeights
 
 # Seconds of one call: long enough that the call costs nothing beside it, short enough to end near a deadline.
 _CALL = 0.1
@@ -30,6 +31,7 @@ class Stepper:
         validation_steps: Size of a validation in steps' rows, 0 for none: time for it is left before the deadline.
         batch_size: Rows of a full batch, for XLA; None goes without.
         total: Steps of the whole training, for XLA.
+        mean: Is told of the steps behind which it takes the weights, or None.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Stepper:
         validation_steps: float = 0.0,
         batch_size: int | None = None,
         total: int = 0,
+        mean: MeanWeights | None = None,
     ) -> None:
         self.model = model
         self.steps = steps
@@ -53,6 +56,7 @@ class Stepper:
         self.seconds_a_step: float | None = None
         self.not_finite: int | None = None
         self._run = _loop(model, model.train_step)
+        self._mean = mean
         self._warm = False
         self._batch_size = batch_size or 0
         self._may_compile = self._batch_size > 0 and limit > 1 and xla.pays(model, self._batch_size, total)
@@ -64,11 +68,13 @@ class Stepper:
         while left and (not logs or not self.late()):
             if self._may_compile and self.done >= xla.AFTER:
                 self._compile(iterator)
-            count = min(left, self._affordable(), *self._before_xla())
+            count = min(left, self._affordable(), *self._before_marks())
             logs = self._timed(iterator, count)
             left -= count
             if self.not_finite is not None:
                 break
+            if self._mean is not None:
+                self._mean.see(self.done)
         if self.not_finite is not None or self.late():
             self.model.stop_training = True
         return logs
@@ -95,9 +101,14 @@ class Stepper:
             seconds = min(seconds, self.deadline - self._reserve() - time.monotonic())
         return max(1, int(seconds / self.seconds_a_step))
 
-    def _before_xla(self) -> tuple[int, ...]:
-        """Returns the steps up to XLA, if any are to come: how many fit into a call is a matter of the clock."""
-        return (xla.AFTER - self.done,) if self._may_compile else ()
+    def _before_marks(self) -> list[int]:
+        """Returns the steps up to XLA and to the next weights of the mean, if any are to come.
+
+        How many steps fit into a call is a matter of the clock; these have their places.
+        """
+        marks = [xla.AFTER - self.done] if self._may_compile else []
+        following = None if self._mean is None else self._mean.before(self.done)
+        return marks if following is None else [*marks, following]
 
     def _compile(self, iterator: Any) -> None:
         self._may_compile = False

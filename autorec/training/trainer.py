@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from autorec.errors import ConfigError, TrialFailed
 from autorec.training.callbacks import TimeLimit
 from autorec.training.distribution import DistributedStepper, distributed_fit
 from autorec.training.losses import losses
+from autorec.training.mean_weights import MeanWeights
 from autorec.training.optimizers import make_optimizer
 from autorec.training.options import TrainOptions
 from autorec.training.prediction import arrange, input_groups
@@ -72,6 +74,7 @@ def train(
     deadline: float | None = None,
     objective: str | None = None,
     rates: Sequence[float] | None = None,
+    average: float = 0.0,
 ) -> TrainResult:
     """Trains a model and leaves it with the weights of its best epoch.
 
@@ -94,6 +97,8 @@ def train(
         deadline: `time.monotonic()` at which to end, in the middle of an epoch too, validation included. At least
             one step is made.
         rates: Learning rate of each epoch, such as another training's `course`; they also say how many epochs.
+        average: Epochs at the end over whose steps the weights are averaged, see `MeanWeights`, without validation rows
+            alone; 0 leaves the last weights.
         objective: Metric whose best epoch counts; None is `val_auc`, without a binary target `val_rmse`.
 
     Returns:
@@ -119,6 +124,7 @@ def train(
     epochs = default_epochs(rows) if epochs is None else epochs
     objective = default_objective(layout) if objective is None else objective
     _check(rows, batch_size, epochs)
+    _check_average(average, validation)
     _check_workers(model, workers, batch_size)
     if validation is not None:
         check_objective(objective, layout, validation.users is not None)
@@ -129,11 +135,12 @@ def train(
         _compile(model, layout, options)
     ends = _deadline(callbacks, deadline)
     limit = _steps_a_call(callbacks, steps)
-    stepper = _stepper(model, workers, rows, batch_size, epochs, limit, ends, validation)
+    mean = MeanWeights(model, epochs * steps, round(average * steps)) if average else None
+    stepper = _stepper(model, workers, rows, batch_size, epochs, limit, ends, validation, mean)
     judge = None if validation is None else lambda: _judge(model, validation, layout, workers, options.loss_weights)
     resident = workers.from_chief(fits_in_memory(parts, input_groups(model)))
     found = partial(_suspects, model, parts, layout, batch_size, seed, resident)
-    recipe = Recipe(options, stepper, judge, objective, rates, found)
+    recipe = Recipe(options, stepper, judge, objective, rates, found, mean)
     dataset = partial(_dataset, model, parts, layout, batch_size, seed, epochs, resident)
     failure = _run(model, dataset, stepper, recipe, callbacks, epochs)
     return TrainResult(
@@ -157,12 +164,13 @@ def _stepper(
     limit: int,
     deadline: float | None,
     validation: Part | None,
+    mean: MeanWeights | None,
 ) -> Stepper:
     steps = -(-rows // batch_size)
     validation_steps = 0.0 if validation is None else validation.rows / batch_size
     if workers.strategy is None:
-        return Stepper(model, steps, limit, deadline, validation_steps, batch_size, epochs * steps)
-    return DistributedStepper(model, workers, rows, batch_size, limit, deadline, validation_steps)
+        return Stepper(model, steps, limit, deadline, validation_steps, batch_size, epochs * steps, mean)
+    return DistributedStepper(model, workers, rows, batch_size, limit, deadline, validation_steps, mean)
 
 
 def _run(
@@ -187,6 +195,13 @@ def _check(rows: int, batch_size: int, epochs: int) -> None:
     for name, value in (("batch_size", batch_size), ("epochs", epochs)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ConfigError(name, "a whole number of 1 or more", value)
+
+
+def _check_average(average: float, validation: Part | None) -> None:
+    if isinstance(average, bool) or not isinstance(average, (int, float)) or not 0.0 <= average < math.inf:
+        raise ConfigError("average", "a number of epochs, 0 or more", average)
+    if average and validation is not None:
+        raise ConfigError("average", "0 where validation rows choose the weights", average)
 
 
 def _check_workers(model: Any, workers: Workers, batch_size: int) -> None:

@@ -17,7 +17,7 @@ RNG = np.random.default_rng(0)
 VECTOR = RNG.normal(size=(6, 5)).astype("float32")
 FIELDS = RNG.normal(size=(6, 3, 4)).astype("float32")
 IDS = RNG.integers(0, 9, (6, 2)).astype("int32")
-NUMBER = {"log_mean": 0.1, "log_std": 0.7, "quantiles": [-1.0, 0.0, 2.0], "missing": 0.2}
+NUMBER = {"log_mean": 0.1, "log_std": 0.7, "knots": [-1.0, 0.0, 2.0], "missing": 0.2}
 CASES: dict[str, tuple[Any, Any]] = {
     "AsFields": (blocks.AsFields(2), FIELDS),
     "BilinearFusion": (blocks.BilinearFusion(2), [FIELDS, np.concatenate([VECTOR, VECTOR[:, :1]], 1)]),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autorec.data.layout import NumberColumn
-from autorec.data.numbers import QUANTILES, SAMPLE, NumberSample, number_columns, spread_of, target_moments
+from autorec.data.numbers import SAMPLE, NumberSample, knots_of, number_columns, spread_of, target_moments
 
 NAN = float("nan")
 
@@ -28,13 +28,39 @@ def test_log_moments_are_of_the_signed_logarithm() -> None:
     assert column.log_std == pytest.approx(math.sqrt((0 + 4 + 4) / 3))
 
 
-def test_quantiles_are_distinct_and_hold_both_ends() -> None:
-    assert learned(5.0, 1.0, 1.0, 9.0).quantiles == (1.0, 5.0, 9.0)
+def test_few_values_are_all_knots() -> None:
+    assert learned(5.0, 1.0, 1.0, 9.0).knots == (1.0, 5.0, 9.0)
+    assert knots_of(np.repeat(np.arange(65), 400)).tolist() == list(range(65))
 
 
-def test_many_values_have_65_evenly_spaced_quantiles() -> None:
-    column = learned(*range(641))
-    assert column.quantiles == tuple(float(10 * i) for i in range(QUANTILES))
+@pytest.mark.parametrize(("rows", "bins"), [(641, 16), (4096, 16), (5121, 20), (16_385, 64), (100_000, 64)])
+def test_knots_have_equally_many_rows_in_between(rows: int, bins: int) -> None:
+    knots = knots_of(np.random.default_rng(0).permutation(rows).astype(float))
+    assert (len(knots), knots[0], knots[-1]) == (bins + 1, 0.0, rows - 1.0)
+    assert np.diff(knots) == pytest.approx(rows / bins, abs=1.01)
+
+
+def test_what_differs_from_a_frequent_value_shares_the_knots() -> None:
+    knots = knots_of(np.concatenate([np.zeros(95_000), np.arange(1, 5001)]))
+    assert len(knots) == 65
+    assert knots[:2].tolist() == [0.0, pytest.approx(5000 / 64, abs=1)]
+    assert np.diff(knots[1:]) == pytest.approx(5000 / 64, abs=1.01)
+
+
+def test_each_frequent_value_is_a_knot() -> None:
+    values = np.concatenate([np.arange(5000), np.full(20_000, 7), np.full(900, 2500), np.full(300, 4999)])
+    knots = knots_of(values)
+    assert {7, 2500, 4999} <= set(knots.tolist())
+    assert len(knots) <= 65
+
+
+def test_values_all_but_as_many_as_knots_leave_none_twice() -> None:
+    for count in range(18, 80):
+        values = np.repeat(np.arange(count), np.random.default_rng(count).integers(1, 60, count))
+        knots = knots_of(values)
+        assert (np.diff(knots) > 0).all()
+        assert len(knots) <= 17
+        assert (knots[0], knots[-1]) == (0, count - 1)
 
 
 def test_infinite_values_count_as_missing() -> None:
@@ -44,7 +70,7 @@ def test_infinite_values_count_as_missing() -> None:
 
 def test_a_column_without_values_is_neutral() -> None:
     column = learned(NAN, NAN)
-    assert (column.mean, column.std, column.quantiles, column.missing) == (0.0, 1.0, (0.0,), 1.0)
+    assert (column.mean, column.std, column.knots, column.missing) == (0.0, 1.0, (0.0,), 1.0)
 
 
 def test_a_constant_has_the_spread_one() -> None:

@@ -212,7 +212,7 @@ def test_a_refit_follows_the_course_of_the_trial_on_all_rows(tmp_path: Path, cal
         model = trainer_of(run, all_rows=lambda: ALL).refit(row)
     assert model.get_layer("dense").units == 2
     assert calls[0]["layout"] is ALL.layout
-    assert calls[0]["rates"] == [0.1, 0.01]
+    assert (calls[0]["rates"], calls[0]["average"]) == ([0.1, 0.01], 1.0)
     assert "epochs" not in calls[0]
 
 

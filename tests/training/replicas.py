@@ -41,13 +41,14 @@ def trained(
         strategy=strategy, **{"learning_rate": 0.02, "table_l2": 1e-3, **settings.pop("options", {})}
     )
     judge = small.part(200, seed=1, targets=len(targets))
+    chooses = not settings.get("average")
     with options.scope():
         model = make(*targets)
     layout = small.layout(*targets)
     begin = time.monotonic()
     if "seconds" in settings:
         settings["deadline"] = begin + settings.pop("seconds")
-    found = train(model, settings.pop("parts"), judge, layout=layout, options=options, **settings)
+    found = train(model, settings.pop("parts"), judge if chooses else None, layout=layout, options=options, **settings)
     return {
         "history": found.history,
         "weights": [weight.ravel().tolist() for weight in model.get_weights()],
@@ -136,6 +137,7 @@ def cases(strategy: Any, place: Path) -> dict[str, Any]:
         "dense": {"options": {"clip": 0.05, "table_optimizer": "dense", "table_l2": 0.0}},
         "targets": {"targets": ("click", "like")},
         "normalised": {"make": normalised},
+        "averaged": {"average": 1.5},
         "plateau": {"options": {"learning_rate": 0.3, "patience": 1}, "epochs": 20},
     }
     found: dict[str, Any] = {

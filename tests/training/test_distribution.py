@@ -73,7 +73,7 @@ def test_the_losses_are_those_of_one_device(results: Any, name: str, case: str) 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", STRATEGIES)
-@pytest.mark.parametrize("case", ["plain", "clipped", "dense", "targets", "normalised"])
+@pytest.mark.parametrize("case", ["plain", "clipped", "dense", "targets", "normalised", "averaged"])
 def test_the_weights_are_those_of_one_device(results: Any, name: str, case: str) -> None:
     found = results[name][0][case]
     for here, there in zip(found["many"]["weights"], found["one"]["weights"]):
@@ -83,7 +83,7 @@ def test_the_weights_are_those_of_one_device(results: Any, name: str, case: str)
 @pytest.mark.long
 def test_all_workers_end_with_the_same_weights_bit_for_bit(results: Any) -> None:
     first, second = results["multi_worker"]
-    for case in ("plain", "clipped", "targets", "normalised"):
+    for case in ("plain", "clipped", "targets", "normalised", "averaged"):
         assert first[case]["many"]["weights"] == second[case]["many"]["weights"]
 
 

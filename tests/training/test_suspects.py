@@ -8,11 +8,11 @@ import pytest
 from autorec.data.layout import Layout, NumberColumn, StatisticColumn, TargetColumn
 from autorec.training.suspects import suspects
 
-QUANTILES = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 1e9)  # an outlier among the training rows too
+KNOTS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 1e9)  # an outlier among the training rows too
 
 
-def number(name: str, quantiles: tuple[float, ...] = QUANTILES) -> NumberColumn:
-    return NumberColumn(name, name, 1e5, 1e7, 0.0, 1.0, quantiles, 0.0)
+def number(name: str, knots: tuple[float, ...] = KNOTS) -> NumberColumn:
+    return NumberColumn(name, name, 1e5, 1e7, 0.0, 1.0, knots, 0.0)
 
 
 LAYOUT = Layout(
