@@ -22,7 +22,7 @@ def tables(figures: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
 
 
 def ensemble_rows(figures: dict[str, Any]) -> list[str]:
-    """Returns size, depth, disagreement and test loss by set and method."""
+    """Returns size, depth, disagreement and test loss by set and method, the largest first; bare rules are left out."""
     if not figures:
         return []
     head = (
@@ -37,7 +37,8 @@ def ensemble_rows(figures: dict[str, Any]) -> list[str]:
     lines = [_line("set", *head), _line(*["---"] * (1 + len(head)))]
     for name, words in SETS.items():
         methods = [key.split("/")[1].removesuffix("_size") for key in figures if key.startswith(f"{name}/")]
-        for method in (each for each in methods if f"{name}/{each}_size" in figures):
+        told = [each for each in methods if f"{name}/{each}_size" in figures and not each.endswith("_bare")]
+        for method in sorted(told, key=lambda each: (-figures[f"{name}/{each}_size"], each)):
             key = f"{name}/{method}"
             lines.append(
                 _line(

@@ -50,8 +50,8 @@ class NumericEmbedding(Block):
 
     Source: Gorishniy, Rubachev, Babenko, On Embeddings for Numerical Features in Tabular Deep Learning, NeurIPS 2022:
     section 3.2 (piecewise linear encoding, quantile bins, then a linear layer of each feature's own), section 3.3
-    (periodic, then linear and ReLU: PLR). There the outermost bins are open; here a number outside of them counts as
-    their end, since an outlier in a narrow bin would be thousands of bins away.
+    (periodic, then linear and ReLU: PLR). There bins are equally filled and the outermost ones open; here a number
+    outside of them counts as their end, since an outlier in a narrow bin would be thousands of bins away.
     """
 
     SPACE: ClassVar[dict[str, Hyperparameter]] = {"dim": Choice((8, 16, 32), 16), "kind": Choice(KINDS, "linear")}

@@ -104,12 +104,11 @@ class NumericTransform(Block):
 
     def edges(self) -> list[list[float]]:
         """Returns the knots of each output column, transformed; those of an indicator are 0 and 1."""
-        found = []
-        for number, column in enumerate(self.columns):
-            grid = np.zeros((len(column["knots"]), len(self.columns)))
-            grid[:, number] = column["knots"]
-            values = ops.convert_to_numpy(self(grid))[:, number]
-            found.append([float(value) for value in np.unique(values)])
+        knots = [column["knots"] for column in self.columns]
+        most = max(map(len, knots))
+        grid = np.array([[*row, *[row[-1]] * (most - len(row))] for row in knots], "float64").T
+        values = ops.convert_to_numpy(self(grid))[:, : len(knots)].T
+        found = [[float(value) for value in np.unique(row)] for row in values]
         return found + [[0.0, 1.0] for _ in self._with_missing]
 
     def _array(self, key: str) -> np.ndarray:

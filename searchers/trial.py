@@ -34,12 +34,13 @@ from autorec.training.options import TrainOptions
 from autorec.training.precision import settle, time_steps, using_precision
 from autorec.training.sizes import default_batch_size
 from autorec.training.trainer import train
-from autorec.training.validation import check_objective
+from autorec.training.validation import check_objective, epoch_metric
 from autorec.training.workers import Workers
 
 MODEL = "model.keras"
-# Epochs at the end of a refit over which its weights are averaged. Fewer leave noise, more reach back to worse weights.
-_AVERAGE = 1.0
+# Epochs at the end of a refit over which its weights are averaged, and of how many epochs that may be one: fewer leave
+# noise, more reach back to worse weights.
+_AVERAGE, _SHARE = 1.0, 3
 _OWN_FAILURES = (OSError, MemoryError)
 
 
@@ -57,7 +58,7 @@ class TrialTrainer:
         layout: Columns of both.
         space: A space of `autorec.spaces`.
         options: How to train; what it leaves open is searched.
-        objective: Metric whose best epoch counts, such as `val_auc`.
+        objective: Metric that ranks trials, such as `val_auc`; see `epoch_metric` for whose best epoch counts.
         batch_size: Rows of a step.
         epochs: Most epochs; a job's fidelity may allow fewer.
         callbacks: Keras callbacks.
@@ -225,7 +226,7 @@ class TrialTrainer:
             seed=job.seed,
             callbacks=[*copy_callbacks(self._originals), *self._progress(job)],
             deadline=None if job.deadline is None else job.deadline - self._tail,
-            objective=self.objective,
+            objective=epoch_metric(self.objective, validation.rows),
         )
         self._trained = time.monotonic()
         cut = job.deadline is not None and self._trained >= job.deadline - self._tail
@@ -344,7 +345,7 @@ class TrialTrainer:
             options=options,
             batch_size=self.batch_size,
             rates=row["course"],
-            average=_AVERAGE,
+            average=min(_AVERAGE, len(row["course"]) / _SHARE),
             seed=row["seed"],
             deadline=deadline,
             objective=self.objective,

@@ -17,7 +17,7 @@ from autorec.data.lists import Lists
 from autorec.data.schema import Schema
 from autorec.errors import DataError
 
-FORMAT = 1
+FORMAT = 2
 META = "cache.json"
 
 

@@ -65,6 +65,8 @@ class NumberColumn:
         knots: Increasing present values, at most 65, the least and largest included, with about equally many rows in
             between; a frequent one is among them.
         missing: Share of missing values.
+        median: Median of the present values.
+        span: Over how much the present values spread without the least and the largest 64th of the rows.
     """
 
     name: str
@@ -75,6 +77,8 @@ class NumberColumn:
     log_std: float
     knots: tuple[float, ...]
     missing: float
+    median: float = 0.0
+    span: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ def _column(name: str, feature: str, values: np.ndarray) -> NumberColumn:
     if len(present) == 0:
         return NumberColumn(name, feature, 0.0, 1.0, 0.0, 1.0, (0.0,), 1.0)
     logs = np.sign(present) * np.log1p(np.abs(present))
+    low, median, high = np.quantile(present, (1 / 64, 1 / 2, 63 / 64), method="nearest")
     return NumberColumn(
         name,
         feature,
@@ -67,6 +68,8 @@ def _column(name: str, feature: str, values: np.ndarray) -> NumberColumn:
         log_std=spread_of(logs),
         knots=tuple(float(value) for value in knots_of(present)),
         missing=float(1 - len(present) / len(values)),
+        median=float(median),
+        span=float(high - low),
     )
 
 
@@ -86,7 +89,7 @@ def knots_of(present: np.ndarray) -> np.ndarray:
         return values
     own = np.zeros(len(values), bool)
     own[[0, -1]] = True
-    frequent = own
+    frequent = own.copy()
     while frequent.any():
         share = counts[~own].sum() / (most - own.sum())
         frequent = ~own & (counts >= share)

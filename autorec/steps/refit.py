@@ -27,7 +27,8 @@ _UNKNOWN = 1.0  # seconds that are taken for an encoding that nobody measured
 class Refit:
     """Trains the run's model once more on all rows, encoded anew, if there is time; the model as it is stays else.
 
-    Each network is trained for the epochs that made its best weights, at their rates, with its seed. Of an ensemble it
+    Each network is trained for the epochs that made its best weights, at their rates, with its seed, and its weights
+    are the mean over the last epoch. Of an ensemble it
     is every member; the weights stay. What the model validates at stays that of the model before: no row is left to
     tell.
 

@@ -21,7 +21,7 @@ class MeanWeights:
     for $T$ steps in all, of which the last $s$ count, and $n = \min(s, 16)$. At a constant learning rate the weights
     wander about a valley; their mean lies nearer its middle, which a training without validation rows has no other way
     to find. Large tables keep their last weights, see `GoodWeights`: a copy would need as much memory as they do, and
-    few steps move one of their rows.
+    few steps move one of their rows. The running averages of batch normalization are weights like the others.
 
     Args:
         model: Keras model, built.

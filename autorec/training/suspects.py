@@ -54,7 +54,7 @@ class _Column:
 def suspects(layout: Layout, arrays: Mapping[str, np.ndarray], labels: np.ndarray) -> str:
     """Returns which columns hold infinite or extreme values, in words; else which come nearest to that.
 
-    A value's distance is measured from the median in spans of the column's knots without the outermost, as one
+    A value's distance is measured from the median in spans of the column's values without the outermost, as one
     extreme value in the training rows also moves their mean and standard deviation. Missing values do not count.
 
     Args:
@@ -94,10 +94,8 @@ def _columns(layout: Layout, arrays: Mapping[str, np.ndarray], labels: np.ndarra
 
 def _usual(column: object) -> tuple[float, float]:
     """Returns center and spread of a column's training rows."""
-    if isinstance(column, NumberColumn):
-        inner = column.knots[1:-1]
-        if len(inner) > 1:
-            return float(inner[len(inner) // 2]), float(inner[-1] - inner[0])
+    if isinstance(column, NumberColumn) and column.span > 0:
+        return column.median, column.span
     return column.mean, column.std  # type: ignore[attr-defined]
 
 

@@ -41,7 +41,7 @@ class TrainResult:
     Args:
         metrics: Validation metrics of the best epoch (`val_*`), empty without validation.
         history: Loss, learning rate and validation metrics of each epoch.
-        best_epoch: Number of the epoch whose weights the model has, from 1.
+        best_epoch: Number of the epoch whose weights the model has, from 1; without validation of the last one.
         course: Learning rate of each epoch that the model's weights went through; epochs that a cut of the rate took
             back are not among them.
         steps: Training steps done.
@@ -76,7 +76,7 @@ def train(
     rates: Sequence[float] | None = None,
     average: float = 0.0,
 ) -> TrainResult:
-    """Trains a model and leaves it with the weights of its best epoch.
+    """Trains a model; leaves it with the weights of its best epoch, or without validation with the last or mean ones.
 
     One call of Keras's `fit` (under a strategy a loop of ours, see `autorec.training.distribution`), with the loss of
     each target and the optimizer of the options; see `Recipe` for the course. Users' callbacks work as in Keras; exact

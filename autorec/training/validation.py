@@ -13,12 +13,35 @@ from autorec.errors import unknown_name
 from autorec.training import metrics
 from autorec.training.prediction import answers, predict
 
+# Validation rows below which log loss tells better than an area under the curve which epoch will have the larger one.
+FEW = 1000
+
 _BY_KIND = {"binary": ("auc", "log_loss", "ece"), "real": ("mse", "rmse", "mae")}
 
 
 def default_objective(layout: Layout) -> str:
     """Returns `val_auc` where there is a binary target, else `val_rmse`."""
     return "val_auc" if any(target.kind == "binary" for target in layout.targets) else "val_rmse"
+
+
+def epoch_metric(objective: str, rows: int) -> str:
+    """Returns the metric whose best epoch counts where an objective ranks the trials.
+
+    It is the objective, but log loss in place of an area under the curve on fewer than 1,000 validation rows. There the
+    area moves from epoch to epoch mostly by chance, and its best one often is an overfitted one that was lucky; log
+    loss tells the two apart.
+
+    Args:
+        objective: Metric that ranks the trials.
+        rows: Number of validation rows.
+
+    Example:
+        >>> epoch_metric("val_auc", 800), epoch_metric("val_auc", 50_000)
+        ('val_log_loss', 'val_auc')
+    """
+    if rows >= FEW or not objective.endswith("auc"):
+        return objective
+    return objective.removesuffix("auc").removesuffix("g") + "log_loss"
 
 
 def metric_names(layout: Layout, grouped: bool) -> list[str]:

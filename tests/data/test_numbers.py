@@ -47,6 +47,20 @@ def test_what_differs_from_a_frequent_value_shares_the_knots() -> None:
     assert np.diff(knots[1:]) == pytest.approx(5000 / 64, abs=1.01)
 
 
+def test_they_do_so_where_the_frequent_value_is_no_end() -> None:
+    knots = knots_of(np.concatenate([np.zeros(95_000), np.arange(-1, 5000)]))
+    assert len(knots) >= 64
+    assert knots[:2].tolist() == [-1.0, 0.0]
+    assert np.diff(knots[2:]) == pytest.approx(5000 / 63, abs=1.01)
+
+
+def test_what_is_frequent_among_the_others_is_so_once_the_first_has_its_knot() -> None:
+    """A tenth as many rows have 2500 as lie between two knots at first, and twice as many once 0 is left out."""
+    values = np.concatenate([np.arange(-1, 5000), np.zeros(95_000), np.full(150, 2500)])
+    assert 2500 in knots_of(values)
+    assert len(knots_of(values)) >= 64
+
+
 def test_each_frequent_value_is_a_knot() -> None:
     values = np.concatenate([np.arange(5000), np.full(20_000, 7), np.full(900, 2500), np.full(300, 4999)])
     knots = knots_of(values)
@@ -71,6 +85,13 @@ def test_infinite_values_count_as_missing() -> None:
 def test_a_column_without_values_is_neutral() -> None:
     column = learned(NAN, NAN)
     assert (column.mean, column.std, column.knots, column.missing) == (0.0, 1.0, (0.0,), 1.0)
+
+
+def test_median_and_span_are_those_of_the_rows() -> None:
+    values = [*np.repeat(np.arange(10.0), 1000), 9e29, 1e30]
+    column = learned(*values)
+    assert (column.median, column.span) == (5.0, 9.0)
+    assert (learned(4.0, 4.0).median, learned(4.0, 4.0).span) == (4.0, 0.0)
 
 
 def test_a_constant_has_the_spread_one() -> None:

@@ -119,6 +119,26 @@ def test_a_trial_of_fewer_epochs_is_trained_plainly(
     assert calls[0]["options"] == TrainOptions(sharpness=SharpnessAware() if sharp else None)
 
 
+@pytest.mark.parametrize(
+    ("objective", "rows", "expected"),
+    [
+        ("val_auc", 999, "val_log_loss"),
+        ("val_auc", 1000, "val_auc"),
+        ("val_like_gauc", 5, "val_like_log_loss"),
+        ("val_ece", 5, "val_ece"),
+        ("val_rmse", 5, "val_rmse"),
+    ],
+)
+def test_on_few_validation_rows_log_loss_chooses_the_epoch(
+    tmp_path: Path, calls: list[Any], objective: str, rows: int, expected: str
+) -> None:
+    with Run(tmp_path) as run:
+        trainer = trainer_of(run, objective=objective)
+        trainer.validation = Part({}, np.zeros((rows, 1), np.float32))
+        trainer(job_of())
+    assert calls[0]["objective"] == expected
+
+
 def test_a_trial_that_ended_at_its_deadline_was_cut(tmp_path: Path, calls: list[Any]) -> None:
     with Run(tmp_path) as run:
         assert trainer_of(run)(job_of(deadline=time.monotonic()))["cut"]
@@ -212,7 +232,8 @@ def test_a_refit_follows_the_course_of_the_trial_on_all_rows(tmp_path: Path, cal
         model = trainer_of(run, all_rows=lambda: ALL).refit(row)
     assert model.get_layer("dense").units == 2
     assert calls[0]["layout"] is ALL.layout
-    assert (calls[0]["rates"], calls[0]["average"]) == ([0.1, 0.01], 1.0)
+    assert calls[0]["rates"] == [0.1, 0.01]
+    assert calls[0]["average"] == pytest.approx(2 / 3)  # of three epochs or more the last one
     assert "epochs" not in calls[0]
 
 
@@ -231,9 +252,10 @@ def test_of_several_workers_one_that_cannot_encode_all_rows_ends(tmp_path: Path,
 
 
 def test_a_refit_that_is_cut_short_fails(tmp_path: Path, calls: list[Any]) -> None:
-    row = {"values": {}, "seed": 3, "course": [0.1] * 3}
+    row = {"values": {}, "seed": 3, "course": [0.1] * 4}
     with Run(tmp_path) as run, pytest.raises(TrialFailed, match="time"):
         trainer_of(run, all_rows=lambda: ALL).refit(row)
+    assert calls[0]["average"] == 1.0
 
 
 def test_a_trial_that_its_loss_ended_early_is_kept_and_told(

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from autorec.errors import ConfigError
-from autorec.training import TrainOptions, good_weights, tables, train
+from autorec.errors import ConfigError, TrialFailed
+from autorec.training import SharpnessAware, TrainOptions, good_weights, tables, train
 from autorec.training.mean_weights import MeanWeights
 from tests.training import small
 
@@ -17,8 +17,8 @@ ROWS, BATCH = 400, 64  # 7 steps an epoch
 
 
 def trained(model: Any, average: float, epochs: int = 3, **arguments: Any) -> Any:
-    settings = {"layout": small.layout(), "options": TrainOptions(learning_rate=0.02), "batch_size": BATCH}
-    return train(model, [small.part(ROWS)], rates=[0.02] * epochs, average=average, **settings, **arguments)
+    settings = {"layout": small.layout(), "options": TrainOptions(learning_rate=0.02), "batch_size": BATCH, **arguments}
+    return train(model, [small.part(ROWS)], rates=[0.02] * epochs, average=average, **settings)
 
 
 class Steps(keras.callbacks.Callback):
@@ -104,10 +104,11 @@ def test_a_large_table_keeps_its_last_weights(monkeypatch: pytest.MonkeyPatch) -
     np.testing.assert_array_equal(model.layers[-1].kernel.numpy(), np.full(model.layers[-1].kernel.shape, 1.5))
 
 
+@pytest.mark.parametrize("sharpness", [None, SharpnessAware()])
 @pytest.mark.parametrize(("average", "last"), [(1.0, 7), (2.0, 14), (0.5, 4)])
-def test_a_training_ends_with_the_mean_of_its_last_epochs(average: float, last: int) -> None:
+def test_a_training_ends_with_the_mean_of_its_last_epochs(average: float, last: int, sharpness: Any) -> None:
     model, steps = small.model(), Steps()
-    trained(model, average, callbacks=[steps])
+    trained(model, average, callbacks=[steps], options=TrainOptions(learning_rate=0.02, sharpness=sharpness))
     assert len(steps.weights) == 21
     for place, weight in enumerate(model.get_weights()):
         expected = np.mean([weights[place] for weights in steps.weights[-last:]], axis=0, dtype=np.float64)
@@ -119,6 +120,19 @@ def test_how_many_steps_a_call_makes_does_not_matter() -> None:
     trained(by_calls, 1.5)
     trained(by_steps, 1.5, callbacks=[Steps()])
     for here, there in zip(by_calls.get_weights(), by_steps.get_weights()):
+        np.testing.assert_array_equal(here, there)
+
+
+def test_a_loss_that_is_not_finite_leaves_the_weights_of_the_last_good_epoch() -> None:
+    class Spoil(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if len(steps.weights) == 17:  # within the epochs of the mean
+                self.model.layers[-1].kernel.assign(np.full(self.model.layers[-1].kernel.shape, np.nan))
+
+    model, steps = small.model(), Steps()
+    with pytest.raises(TrialFailed, match="step 18"):
+        trained(model, 2.0, callbacks=[steps, Spoil()])
+    for here, there in zip(model.get_weights(), steps.weights[13]):
         np.testing.assert_array_equal(here, there)
 
 

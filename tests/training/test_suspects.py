@@ -8,11 +8,10 @@ import pytest
 from autorec.data.layout import Layout, NumberColumn, StatisticColumn, TargetColumn
 from autorec.training.suspects import suspects
 
-KNOTS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 1e9)  # an outlier among the training rows too
 
-
-def number(name: str, knots: tuple[float, ...] = KNOTS) -> NumberColumn:
-    return NumberColumn(name, name, 1e5, 1e7, 0.0, 1.0, knots, 0.0)
+def number(name: str) -> NumberColumn:
+    """Returns a column with an outlier among its training rows too."""
+    return NumberColumn(name, name, 1e5, 1e7, 0.0, 1.0, (0.0, 3.0, 1e9), 0.0, median=3.0, span=4.0)
 
 
 LAYOUT = Layout(

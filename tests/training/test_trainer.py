@@ -247,7 +247,7 @@ def test_a_loss_that_is_nan_names_the_columns_of_its_rows() -> None:
     part = small.part(640)
     numbers = np.random.default_rng(0).normal(size=(640, 1))
     numbers[100] = np.inf
-    column = NumberColumn("price", "price", 0.0, 1.0, 0.0, 1.0, (-3.0, -2.0, 0.0, 2.0, 3.0), 0.0)
+    column = NumberColumn("price", "price", 0.0, 1.0, 0.0, 1.0, (-3.0, 3.0), 0.0, median=0.0, span=4.0)
     x = {"ids": keras.Input((2,), dtype="int32", name="ids"), "numbers": keras.Input((1,), name="numbers")}
     hidden = keras.layers.Flatten()(small.Lookup()(x["ids"]))
     model = keras.Model(x, {"click": keras.layers.Dense(1)(keras.layers.Concatenate()([hidden, x["numbers"]]))})
