@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from autorec.data.cache import Cache, Part, PartWriter, open_part, rows_of
+from autorec.data.cache import FORMAT, Cache, Part, PartWriter, open_part, rows_of
 from autorec.data.encode import encode
 from autorec.data.lists import Lists
 from autorec.data.schema import Feature, Schema
@@ -145,6 +145,6 @@ def test_a_folder_without_a_finished_cache_is_named(tmp_path: Path) -> None:
 
 def test_a_cache_of_another_format_is_refused(directory: Path) -> None:
     path = directory / "cache.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
-    with pytest.raises(DataError, match="cache of format 99, this version reads 1"):
+    path.write_text(path.read_text().replace(f'"format": {FORMAT}', '"format": 99'))
+    with pytest.raises(DataError, match=f"cache of format 99, this version reads {FORMAT}"):
         Cache.open(directory)
