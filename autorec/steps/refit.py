@@ -28,9 +28,8 @@ class Refit:
     """Trains the run's model once more on all rows, encoded anew, if there is time; the model as it is stays else.
 
     Each network is trained for the epochs that made its best weights, at their rates, with its seed, and its weights
-    are the mean over the last epoch. Of an ensemble it
-    is every member; the weights stay. What the model validates at stays that of the model before: no row is left to
-    tell.
+    are the mean over the last epoch. Of an ensemble it is every member; the ensemble's weights stay. What the model
+    validates at stays that of the model before: no row is left to tell.
 
     Args:
         run: Open for writing; the model goes into its folder `refit`, with the encoder of its rows.
