@@ -194,7 +194,7 @@ def _add_ensemble(commands: Any) -> None:
     command.add_argument("directory", help="run directory")
     command.add_argument("--size", type=int, help="most members (default: the rule decides)")
     command.add_argument(
-        "--pruning", default="pie", help="pie, pap, prs, forward, auto, or none (default: %(default)s)"
+        "--pruning", default="auto", help="pie, pap, prs, forward, answers, auto, or none (default: %(default)s)"
     )
     command.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 

@@ -24,6 +24,7 @@ from autorec.identity import CACHE, check_foreign, has_begun, identify
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets
 from autorec.searchers.ensemble import Ensemble
+from autorec.searchers.ensemble_selection import MOST_MEMBERS, quick_rule
 from autorec.searchers.evolution import Evolution
 from autorec.searchers.executor import Executor
 from autorec.searchers.executors import Execution
@@ -44,7 +45,7 @@ from autorec.steps.ensemble import EnsembleMaker
 from autorec.steps.forest_model import keep_forest
 from autorec.steps.growth import Growth
 from autorec.steps.leaning import Leaning
-from autorec.steps.members import MOST_MEMBERS, good_trials
+from autorec.steps.members import good_trials
 from autorec.steps.refit import Refit
 from autorec.steps.simple_models import train_baselines
 from autorec.tensorflow_log import traced_often
@@ -424,7 +425,8 @@ class Experiment:
                 self.growth.finish()
             elif self.run.ensemble is None:
                 rows = good_trials(self.run)
-                self._maker().make(rows, "pie", MOST_MEMBERS, enough=MOST_MEMBERS, unless_worse=True)
+                rule = quick_rule(self.cache.validation.rows)
+                self._maker().make(rows, rule, MOST_MEMBERS, enough=MOST_MEMBERS, unless_worse=True)
         except Exception as error:
             self._say(f"no ensemble, the best trial's model stays: {type(error).__name__}: {error}")
         self.run.retain(self.config.keep, () if self.growth is None else self.growth.members)

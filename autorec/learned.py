@@ -109,7 +109,7 @@ class Learned(BaseEstimator):
     def ensemble(
         self,
         size: int | None = None,
-        pruning: str | None = "pie",
+        pruning: str | None = "auto",
         *,
         trials: Sequence[Any] | None = None,
         alpha: float = 0.5,
@@ -123,9 +123,11 @@ class Learned(BaseEstimator):
         fidelity and whose files are kept (`keep=` of `search`). A search that goes on behind it ends its reign.
 
         Args:
-            size: Most members (1 or more); None leaves it to the rule: as long as the validation loss does not rise.
+            size: Most members (1 or more); None leaves it to the rule: as long as the validation loss does not rise,
+                eight with `"answers"`.
             pruning: `"pie"` (by information), `"pap"` (by accuracy), `"prs"` (by chance), `"forward"` (greedy
-                selection), `"auto"` (whichever of `pie`, `pap` and `forward` is best on rows it did not see), or None:
+                selection), `"answers"` (those that together answer most like all), `"auto"` (whichever of `pie`, `pap`
+                and `forward` is best on rows it did not see; `answers` on fewer than 1,000 validation rows), or None:
                 the `size` best ones as they are.
             trials: Numbers of the trials that may be members, or paths of their folders, and `"forest"`, what the small
                 trees of `trees=True` predict by themselves; None takes all.

@@ -6,13 +6,14 @@ Iterations that want the same net share it.
 
 - `grown_<rule>`: the ensemble that grew with the rule behind each iteration, `grown_none` without one;
 - `none`: the better net of each iteration of `grown_none`, all 11, with fitted weights: the full ensemble;
-- `<rule>_<size>`, `forward_<size>`: the full one pruned to a size at most, as `rec.ensemble` does, or selected from it;
+- `<rule>_<size>`, `forward_<size>`, `answers_<size>`: the full one pruned to a size at most, or selected from it;
+- `auto_<size>`: by the rule that `rec.ensemble` takes, of few validation rows `answers`, else by cross-fitting;
 - `<rule>_<size>_bare`: pruned by the rule alone, every step taken (see `guarded` of `searchers.pruning.prune`);
 - `single`: the net of them that validates best.
 
 Weights and members are chosen on the validation rows. Differences are of test log loss (cross-entropy for digits), seed
-by seed, above 0 is better for the first-named. What is quoted for pruned ensembles of at most half the size is of the
-rule that the mean validation loss of a set picks.
+by seed, above 0 is better for the first-named. What is quoted for pruned ensembles of at most half the size is of
+`auto`, which picks a rule on the validation rows.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ from benchmarks.ensemble_nets import MOST, ClickNets, DigitNets, Nets
 from benchmarks.recipe import standard_errors
 from benchmarks.record import Cells, alone, arguments, finish, need_data
 
-METHOD = 1
+METHOD = 2
 SETS = ("frappe", "movielens100k", "adult", "digits")
 SEEDS = (0, 1, 2, 3, 4)
 ITERATIONS, QUICK_ITERATIONS = 11, 4
 RULES = ("prs", "pap", "pie")
+SELECTIONS = (*RULES, "forward", "answers", "auto")
 HALF = 2  # the largest size that counts as at most half is the number of iterations over this one
 
 
@@ -85,7 +87,7 @@ class Cell:
         panel = self.nets.panel(names, 0)
         chosen = {"none": select(panel, None)[0], "single": best_single(panel)}
         for size in sizes(self.iterations):
-            for rule in (*RULES, "forward"):
+            for rule in SELECTIONS:
                 chosen[f"{rule}_{size}"] = select(panel, rule, size=size, seed=self.nets.seed)[0]
             for rule in RULES:
                 chosen[f"{rule}_{size}_bare"] = prune(panel, rule, size=size, seed=self.nets.seed, guarded=False)
@@ -140,13 +142,12 @@ def figures_of(found: Mapping[str, Sequence[Mapping[str, Mapping[str, float]]]],
     summary: dict[str, list[float]] = {"size": [], "full": [], "single": []}
     for name, cells in found.items():
         methods = {method: [cell[method] for cell in cells] for method in cells[0]}
-        half = [f"{rule}_{iterations // HALF}" for rule in (*RULES, "forward")]
-        picked = min(half, key=lambda method: _mean(methods[method], "val_loss"))
+        picked = f"auto_{iterations // HALF}"
         best = min((each for each in methods if each != "single"), key=lambda each: _mean(methods[each], "val_loss"))
         summary["size"].append(_mean(methods[picked], "size") / _mean(methods["none"], "size"))
         summary["full"].append(ahead(methods[picked], methods["none"]))
         summary["single"].append(ahead(methods[best], methods["single"]))
-        figures |= {f"{name}/picked": picked, f"{name}/best": best}
+        figures[f"{name}/best"] = best
         for method, rows in methods.items():
             figures |= {f"{name}/{method}_{figure}": round(_mean(rows, figure), 6) for figure in rows[0]}
             figures[f"{name}/{method}_minus_full_se"] = ahead(rows, methods["none"])

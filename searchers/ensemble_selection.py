@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 
 from autorec.errors import unknown_name
+from autorec.searchers.condensing import condense
 from autorec.searchers.forward_selection import forward_selection
 from autorec.searchers.mixture import one_thread
 from autorec.searchers.panel import Panel
 from autorec.searchers.pruning import ALPHA, LEAST, RULES, Pruned, check_pruning, prune
+from autorec.training.validation import FEW
 
-#: Names of what chooses members; `auto` is whichever of `TRIED` is best behind cross-fitting.
-PRUNINGS = (*RULES, "forward", "auto")
+#: Names of what chooses members; `auto` is whichever of `TRIED` is best behind cross-fitting, of few rows `answers`.
+PRUNINGS = (*RULES, "forward", "answers", "auto")
 TRIED = ("pie", "pap", "forward")
+#: Members of an ensemble of which nobody said how many there should be: at most.
+MOST_MEMBERS = 8
 FOLDS = 5
 _FOLD_ROWS = 20  # of fewer held-out rows in a fold nothing can be told
 
@@ -36,9 +40,9 @@ def select(
 
     Args:
         panel: What the members answer, the best member first.
-        pruning: `prs`, `pap` or `pie` (see `prune`), `forward` (see `forward_selection`), `auto`, or None: the first
-            `size` members as they are.
-        size: Most members (1 or more), or None: the rule decides.
+        pruning: `prs`, `pap` or `pie` (see `prune`), `forward` (see `forward_selection`), `answers` (see `condense`),
+            `auto`, or None: the first `size` members as they are.
+        size: Most members (1 or more), or None: the rule decides, `answers` keeps eight.
         seed: Seed of what is by chance.
         alpha, start, enough: See `prune`; `forward` selects as few as it does.
 
@@ -50,6 +54,8 @@ def select(
     def choose(rule: str) -> Choose:
         if rule == "forward":
             return lambda some: forward_selection(some, size=size)
+        if rule == "answers":
+            return lambda some: condense(some, MOST_MEMBERS if size is None else size)
         return lambda some: prune(some, rule, size=size, seed=seed, alpha=alpha, start=start, enough=enough)
 
     with one_thread():
@@ -57,8 +63,15 @@ def select(
             first = panel.size if size is None else min(size, panel.size)
             return prune(panel.of(range(first)), None).among(panel.size, range(first)), None
         if pruning == "auto":
-            pruning = min(TRIED, key=lambda rule: cross_fitted(panel, choose(rule), seed=seed))
+            pruning = quick_rule(panel.rows)
+            if panel.rows >= FEW:
+                pruning = min(TRIED, key=lambda rule: cross_fitted(panel, choose(rule), seed=seed))
         return choose(pruning)(panel), pruning
+
+
+def quick_rule(rows: int) -> str:
+    """Returns the rule where there is no time to try several: `answers` on fewer than 1,000 rows, else `pie`."""
+    return "answers" if rows < FEW else "pie"
 
 
 def check_selection(pruning: Any, size: Any, alpha: Any = ALPHA, start: Any = "best", enough: Any = LEAST) -> None:

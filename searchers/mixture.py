@@ -46,7 +46,7 @@ def fit_weights(
         weights = start[chosen] / start[chosen].sum()
     for _ in range(_STEPS):
         slope, curvature = (sum(terms) for terms in zip(*(_derivatives(each, z, weights) for each, z in parts)))
-        step = _least_on_simplex(np.asarray(slope), np.asarray(curvature), weights) - weights
+        step = least_on_simplex(np.asarray(slope), np.asarray(curvature), weights) - weights
         gain = -float(np.asarray(slope) @ step)
         if gain <= _ENOUGH:
             break
@@ -54,6 +54,11 @@ def fit_weights(
     rows = sum(len(each.labels) for each in panel.votes)
     shrink = prior * count / (prior * count + rows)
     return panel.weights(chosen, (1.0 - shrink) * weights + shrink / count)
+
+
+def curvature(panel: Panel, weights: np.ndarray) -> np.ndarray:
+    """Returns the Hessian of the panel's loss in the weights, at some weights, (members, members)."""
+    return np.asarray(sum(_derivatives(each, each.scores, weights)[1] for each in panel.votes))
 
 
 def one_thread() -> AbstractContextManager[Any]:
@@ -100,7 +105,7 @@ def _derivatives(votes: Votes, scores: np.ndarray, weights: np.ndarray) -> tuple
     return slope, curvature - (means * shares) @ means.T
 
 
-def _least_on_simplex(slope: np.ndarray, curvature: np.ndarray, start: np.ndarray) -> np.ndarray:
+def least_on_simplex(slope: np.ndarray, curvature: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Returns the least point of `slope (w - start) + (w - start) curvature (w - start) / 2` on the simplex."""
     top = float(np.linalg.eigvalsh(curvature)[-1])
     if not top > 0.0:

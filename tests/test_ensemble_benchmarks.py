@@ -42,7 +42,7 @@ def cells() -> list[dict[str, Any]]:
 @pytest.mark.long
 def test_a_cell_has_every_rule_at_every_size(cells: list[dict[str, Any]]) -> None:
     assert ensemble.sizes(11) == [2, 5]
-    for rule in ("prs", "pap", "pie", "forward"):
+    for rule in ("prs", "pap", "pie", "forward", "answers", "auto"):
         assert cells[0][f"{rule}_3"]["size"] <= 3
         assert cells[0][f"{rule}_1"]["size"] == 1
     assert cells[0]["none"]["size"] == 6
@@ -69,18 +69,19 @@ def test_ensemble_gives_every_figure_with_a_target(cells: list[dict[str, Any]]) 
     figures = ensemble.figures_of({"digits": cells, "adult": cells}, 6)
     assert set(TARGETS["ensemble"]) <= set(figures)
     assert figures["size_over_full"] <= 0.5
-    losses = [cell["none"]["test_loss"] - cell[figures["adult/picked"]]["test_loss"] for cell in cells]
+    losses = [cell["none"]["test_loss"] - cell["auto_3"]["test_loss"] for cell in cells]
     assert np.sign(figures["pruned_minus_full_se"]) == np.sign(np.mean(losses))
 
 
-def test_what_is_picked_is_picked_by_validation() -> None:
+def test_what_is_quoted_is_of_the_rule_that_auto_takes() -> None:
     def of(val: float, test: float, size: int) -> dict[str, float]:
         return {"val_loss": val, "test_loss": test, "size": size}
 
-    cell = {f"{rule}_3": of(0.5, 0.1, 3) for rule in ("prs", "pap", "forward")}
-    cell |= {"pie_3": of(0.4, 0.45, 3), "none": of(0.45, 0.5, 6), "single": of(0.6, 0.6, 1)}
+    cell = {f"{rule}_3": of(0.5, 0.1, 3) for rule in ("prs", "pap", "pie")}
+    cell |= {"auto_3": of(0.5, 0.45, 3), "answers_3": of(0.4, 0.4, 3)}
+    cell |= {"none": of(0.45, 0.5, 6), "single": of(0.6, 0.6, 1)}
     figures = ensemble.figures_of({"adult": [cell, cell]}, 6)
-    assert (figures["adult/picked"], figures["adult/best"]) == ("pie_3", "pie_3")
+    assert figures["adult/best"] == "answers_3"
     assert figures["size_over_full"] == 0.5
 
 

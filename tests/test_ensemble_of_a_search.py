@@ -22,6 +22,7 @@ from autorec.errors import ConfigError
 from autorec.loading import load_run
 from autorec.recommender import CTRRecommender, RatingRecommender
 from autorec.run import Run
+from autorec.searchers import ensemble_selection
 from autorec.spaces import DNN
 from autorec.steps.ensemble import EnsembleMaker
 from tests import fitted
@@ -287,7 +288,10 @@ def test_two_workers_grow_an_ensemble_too() -> None:
 # Of an effort
 
 
-def test_a_search_ends_in_eight_and_fewer_only_where_that_is_clearly_better(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("few", "rule"), [(1000, "answers"), (10, "pie")])
+def test_a_search_ends_in_eight_and_fewer_only_where_that_is_clearly_better(
+    monkeypatch: pytest.MonkeyPatch, few: int, rule: str
+) -> None:
     seen: list[Any] = []
 
     def make(self: EnsembleMaker, rows: Any, *given: Any, **named: Any) -> bool:
@@ -295,10 +299,11 @@ def test_a_search_ends_in_eight_and_fewer_only_where_that_is_clearly_better(monk
         return False
 
     monkeypatch.setattr(EnsembleMaker, "make", make)
+    monkeypatch.setattr(ensemble_selection, "FEW", few)
     for refit in (False, True):
         rec = CTRRecommender(DNN(dim=4))
         rec.search(clicks(200), target="click", max_trials=1, ensemble=True, refit=refit, **QUICK)
-    wanted = ("pie", 8), {"enough": 8, "unless_worse": True}
+    wanted = (rule, 8), {"enough": 8, "unless_worse": True}
     assert seen == [(*wanted, False), (*wanted, True)]
 
 

@@ -77,7 +77,7 @@ class EnsembleMaker:
     def make(
         self,
         rows: Sequence[Row],
-        pruning: str | None = "pie",
+        pruning: str | None = "auto",
         size: int | None = None,
         *,
         alpha: float = ALPHA,
@@ -243,7 +243,7 @@ class EnsembleMaker:
 def make_ensemble(
     directory: str | Path,
     size: int | None = None,
-    pruning: str | None = "pie",
+    pruning: str | None = "auto",
     *,
     trials: Sequence[Any] | None = None,
     alpha: float = ALPHA,

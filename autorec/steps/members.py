@@ -19,9 +19,6 @@ from autorec.training.validation import measure
 #: Validation rows by which members are chosen, at most; a choice takes some seconds with so many.
 ROWS = 10_000
 
-#: Members of an ensemble that nobody asked for by name: at most, and fewer only where that is clearly better.
-MOST_MEMBERS = 8
-
 Row = dict[str, Any]
 
 

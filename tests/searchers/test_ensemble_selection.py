@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from autorec.errors import ConfigError
-from autorec.searchers.ensemble_selection import PRUNINGS, best_single, cross_fitted, select
+from autorec.searchers.condensing import condense
+from autorec.searchers.ensemble_selection import PRUNINGS, TRIED, best_single, cross_fitted, quick_rule, select
 from autorec.searchers.forward_selection import forward_selection
 from autorec.searchers.panel import Panel
 from autorec.searchers.pruning import Pruned, prune
@@ -15,7 +16,7 @@ from tests.searchers.panels import clicked, rated
 
 @pytest.mark.parametrize("pruning", [*PRUNINGS, None])
 def test_every_name_gives_an_ensemble_of_the_size(pruning: str | None) -> None:
-    found, rule = select(rated(6), pruning, size=3)
+    found, rule = select(rated(6, rows=1200), pruning, size=3)
     assert 1 <= len(found.members) <= 3
     assert found.weights.shape == (6,)
     assert found.weights.sum() == pytest.approx(1.0)
@@ -31,13 +32,20 @@ def test_a_name_stands_for_its_rule() -> None:
     panel = clicked(7)
     assert select(panel, "pie", size=3)[0].members == prune(panel, "pie", size=3).members
     assert select(panel, "forward", size=3)[0].members == forward_selection(panel, size=3).members
+    assert select(panel, "answers", size=3)[0].members == condense(panel, 3).members
+    assert len(select(clicked(10), "answers")[0].members) == 8
+
+
+def test_of_few_rows_answers_choose() -> None:
+    panel = rated(6, rows=999)
+    found, rule = select(panel, "auto", size=2)
+    assert (found.members, rule) == (condense(panel, 2).members, "answers")
+    assert [quick_rule(rows) for rows in (999, 1000)] == ["answers", "pie"]
 
 
 def test_auto_takes_the_rule_that_is_best_on_unseen_rows() -> None:
-    panel = rated(6)
-    losses = {
-        rule: cross_fitted(panel, lambda some, rule=rule: select(some, rule, size=2)[0]) for rule in PRUNINGS[1:4]
-    }  # type: ignore[misc]
+    panel = rated(6, rows=1000)
+    losses = {rule: cross_fitted(panel, lambda some, rule=rule: select(some, rule, size=2)[0]) for rule in TRIED}  # type: ignore[misc]
     assert select(panel, "auto", size=2)[1] == min(losses, key=lambda rule: losses[rule])
 
 
