@@ -192,7 +192,7 @@ def _add_search(commands: Any) -> None:
 def _add_ensemble(commands: Any) -> None:
     command = _add(commands, "ensemble", _ensemble, "make the best trials of a run one model, which then is its model")
     command.add_argument("directory", help="run directory")
-    command.add_argument("--size", type=int, help="most members (default: the rule decides)")
+    command.add_argument("--size", type=int, help="most members (default: the rule decides; answers: 8)")
     command.add_argument(
         "--pruning", default="auto", help="pie, pap, prs, forward, answers, auto, or none (default: %(default)s)"
     )

@@ -23,8 +23,9 @@ from autorec.errors import AutoRecError, ConfigError
 from autorec.identity import CACHE, check_foreign, has_begun, identify
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets
+from autorec.searchers.condensing import MOST_MEMBERS
 from autorec.searchers.ensemble import Ensemble
-from autorec.searchers.ensemble_selection import MOST_MEMBERS, quick_rule
+from autorec.searchers.ensemble_selection import quick_rule
 from autorec.searchers.evolution import Evolution
 from autorec.searchers.executor import Executor
 from autorec.searchers.executors import Execution
@@ -45,7 +46,7 @@ from autorec.steps.ensemble import EnsembleMaker
 from autorec.steps.forest_model import keep_forest
 from autorec.steps.growth import Growth
 from autorec.steps.leaning import Leaning
-from autorec.steps.members import good_trials
+from autorec.steps.members import good_trials, labelled
 from autorec.steps.refit import Refit
 from autorec.steps.simple_models import train_baselines
 from autorec.tensorflow_log import traced_often
@@ -425,7 +426,7 @@ class Experiment:
                 self.growth.finish()
             elif self.run.ensemble is None:
                 rows = good_trials(self.run)
-                rule = quick_rule(self.cache.validation.rows)
+                rule = quick_rule(labelled(self.cache.validation))
                 self._maker().make(rows, rule, MOST_MEMBERS, enough=MOST_MEMBERS, unless_worse=True)
         except Exception as error:
             self._say(f"no ensemble, the best trial's model stays: {type(error).__name__}: {error}")

@@ -116,7 +116,7 @@ class NumericEmbedding(Block):
         if self.kind == "linear":
             return ops.cast(ops.expand_dims(x, -1), self.compute_dtype) * kernel[:, 0] + bias
         # A number at a time, (width, batch, size): a product of plain matrices each, which takes half as long as with
-        # the rows first, where both operands are copied into that order, forth and back.
+        # the rows first, where all that was encoded is copied into that order, forth and back.
         encoded = ops.cast(self._encode(ops.expand_dims(ops.transpose(x), -1)), self.compute_dtype)
         fields = ops.transpose(ops.matmul(encoded, kernel), (1, 0, 2)) + bias
         return ops.relu(fields) if self.kind == "periodic" else fields

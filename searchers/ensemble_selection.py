@@ -13,13 +13,11 @@ from autorec.searchers.forward_selection import forward_selection
 from autorec.searchers.mixture import one_thread
 from autorec.searchers.panel import Panel
 from autorec.searchers.pruning import ALPHA, LEAST, RULES, Pruned, check_pruning, prune
-from autorec.training.validation import FEW
+from autorec.training.metrics import FEW
 
 #: Names of what chooses members; `auto` is whichever of `TRIED` is best behind cross-fitting, of few rows `answers`.
 PRUNINGS = (*RULES, "forward", "answers", "auto")
 TRIED = ("pie", "pap", "forward")
-#: Members of an ensemble of which nobody said how many there should be: at most.
-MOST_MEMBERS = 8
 FOLDS = 5
 _FOLD_ROWS = 20  # of fewer held-out rows in a fold nothing can be told
 
@@ -28,7 +26,7 @@ Choose = Callable[[Panel], Pruned]
 
 def select(
     panel: Panel,
-    pruning: str | None = "pie",
+    pruning: str | None = "auto",
     *,
     size: int | None = None,
     seed: int = 0,
@@ -44,7 +42,7 @@ def select(
             `auto`, or None: the first `size` members as they are.
         size: Most members (1 or more), or None: the rule decides, `answers` keeps eight.
         seed: Seed of what is by chance.
-        alpha, start, enough: See `prune`; `forward` selects as few as it does.
+        alpha, start, enough: See `prune`; they are nothing to `forward` and `answers`.
 
     Raises:
         ConfigError: If an argument is not allowed.
@@ -55,7 +53,7 @@ def select(
         if rule == "forward":
             return lambda some: forward_selection(some, size=size)
         if rule == "answers":
-            return lambda some: condense(some, MOST_MEMBERS if size is None else size)
+            return lambda some: condense(some, size)
         return lambda some: prune(some, rule, size=size, seed=seed, alpha=alpha, start=start, enough=enough)
 
     with one_thread():
@@ -63,14 +61,14 @@ def select(
             first = panel.size if size is None else min(size, panel.size)
             return prune(panel.of(range(first)), None).among(panel.size, range(first)), None
         if pruning == "auto":
-            pruning = quick_rule(panel.rows)
-            if panel.rows >= FEW:
+            pruning = quick_rule(panel.labelled)
+            if panel.labelled >= FEW:
                 pruning = min(TRIED, key=lambda rule: cross_fitted(panel, choose(rule), seed=seed))
         return choose(pruning)(panel), pruning
 
 
 def quick_rule(rows: int) -> str:
-    """Returns the rule where there is no time to try several: `answers` on fewer than 1,000 rows, else `pie`."""
+    """Returns the rule to take without trying: `answers` on fewer than 1,000 labelled rows, else `pie`."""
     return "answers" if rows < FEW else "pie"
 
 
@@ -119,4 +117,4 @@ def cross_fitted(panel: Panel, choose: Choose, *, folds: int = FOLDS, seed: int 
 
 def few(panel: Panel, folds: int = FOLDS) -> bool:
     """Returns whether the labelled rows of a target are too few to be divided into folds that tell anything."""
-    return min(len(each.labels) for each in panel.votes) < folds * _FOLD_ROWS
+    return panel.labelled < folds * _FOLD_ROWS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,9 +57,17 @@ def fit_weights(
     return panel.weights(chosen, (1.0 - shrink) * weights + shrink / count)
 
 
-def curvature(panel: Panel, weights: np.ndarray) -> np.ndarray:
-    """Returns the Hessian of the panel's loss in the weights, at some weights, (members, members)."""
-    return np.asarray(sum(_derivatives(each, each.scores, weights)[1] for each in panel.votes))
+def divergence(panel: Panel, weights: np.ndarray) -> np.ndarray:
+    """Returns `H` of how far answers move from those at some weights `v`, `(w - v) H (w - v) / 2`, (members, members).
+
+    For squared errors that is the mean square of the move, bounds left aside; for clicks and classes, to second order,
+    the Kullback-Leibler divergence from the chances at `v`. Both `w` and `v` sum to 1, so what all members share is
+    left out of `H`, which otherwise would outweigh all that they differ in.
+    """
+    free = [replace(each, low=-np.inf, high=np.inf) for each in panel.votes]
+    hessian = np.asarray(sum(_derivatives(each, each.scores, weights)[1] for each in free))
+    means = hessian.mean(0)
+    return hessian - means - means[:, None] + means.mean()
 
 
 def one_thread() -> AbstractContextManager[Any]:
@@ -109,6 +118,8 @@ def least_on_simplex(slope: np.ndarray, curvature: np.ndarray, start: np.ndarray
     """Returns the least point of `slope (w - start) + (w - start) curvature (w - start) / 2` on the simplex."""
     top = float(np.linalg.eigvalsh(curvature)[-1])
     if not top > 0.0:
+        if not slope.any():
+            return start
         return np.eye(len(start))[int(np.argmin(slope))]
     point, ahead, speed = start, start, 1.0
     for _ in range(_INNER):  # Nesterov's accelerated gradient, projected

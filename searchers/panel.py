@@ -167,6 +167,11 @@ class Panel:
         return max(ends)
 
     @property
+    def labelled(self) -> int:
+        """Number of rows with a label of the target that has the fewest."""
+        return min(len(each.labels) for each in self.votes)
+
+    @property
     def telling(self) -> bool:
         """Whether the labels of any target have two values or more."""
         return any(len(np.unique(each.label_bins)) > 1 for each in self.votes)

@@ -153,6 +153,8 @@ def test_an_ensemble_becomes_the_model_of_a_run(
     shutil.copytree(folder / "run", tmp_path / "run")
     assert main(["ensemble", str(tmp_path / "run"), "--size", "2", "--pruning", "none"]) == 0
     assert "ensemble of 2 of 2 trials (unpruned)" in capsys.readouterr().out
+    assert main(["ensemble", str(tmp_path / "run"), "--size", "2"]) == 0
+    assert "of 2 trials (answers)" in capsys.readouterr().out
     assert main(["leaderboard", str(tmp_path / "run")]) == 0
     assert "ensemble of 2" in capsys.readouterr().out
     assert autorec.load(tmp_path / "run").card["trial"] is None

@@ -149,7 +149,7 @@ def test_a_single_trial_can_still_be_taken(tmp_path: Path) -> None:
 def test_a_search_that_goes_on_ends_its_reign(tmp_path: Path) -> None:
     arguments: dict[str, Any] = {"target": "click", "searcher": "random", **QUICK, "directory": tmp_path / "run"}
     rec = CTRRecommender("lr").search(clicks(200), max_trials=2, **arguments)
-    rec.ensemble(progress=False)
+    assert rec.ensemble(progress=False).ensemble_["pruning"] == "answers"  # twenty rows choose
     assert rec.search(clicks(200), max_trials=2, **arguments).ensemble_ is not None
     assert rec.search(clicks(200), max_trials=3, **arguments).ensemble_ is None
 

@@ -34,6 +34,9 @@ DIRECTIONS = {
     "loss": "min",
 }
 ECE_BINS = 15
+# Validation rows below which labels tell too little to choose much by them: which epoch has the larger area under the
+# curve (log loss tells better), which members make the better ensemble (what they answer does).
+FEW = 1000
 _EPSILON = 1e-7  # probabilities are float32: nearer to 0 or 1 they are no more exact
 
 

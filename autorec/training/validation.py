@@ -13,9 +13,6 @@ from autorec.errors import unknown_name
 from autorec.training import metrics
 from autorec.training.prediction import answers, predict
 
-# Validation rows below which log loss tells better than an area under the curve which epoch will have the larger one.
-FEW = 1000
-
 _BY_KIND = {"binary": ("auc", "log_loss", "ece"), "real": ("mse", "rmse", "mae")}
 
 
@@ -39,7 +36,7 @@ def epoch_metric(objective: str, rows: int) -> str:
         >>> epoch_metric("val_auc", 800), epoch_metric("val_auc", 50_000)
         ('val_log_loss', 'val_auc')
     """
-    if rows >= FEW or not objective.endswith("auc"):
+    if rows >= metrics.FEW or not objective.endswith("auc"):
         return objective
     return objective.removesuffix("auc").removesuffix("g") + "log_loss"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -36,10 +38,14 @@ def test_a_name_stands_for_its_rule() -> None:
     assert len(select(clicked(10), "answers")[0].members) == 8
 
 
-def test_of_few_rows_answers_choose() -> None:
+def test_of_few_labelled_rows_answers_choose() -> None:
     panel = rated(6, rows=999)
-    found, rule = select(panel, "auto", size=2)
+    found, rule = select(panel, size=2)
     assert (found.members, rule) == (condense(panel, 2).members, "answers")
+    many, rare = rated(6, rows=1500).votes[0], np.arange(0, 1500, 10)
+    sparse = replace(many, outputs=many.outputs[:, rare], labels=many.labels[rare], numbers=rare)
+    assert select(Panel([many, sparse]), size=2)[1] == "answers"
+    assert cross_fitted(panel, lambda some: condense(some, 2)) > 0.0
     assert [quick_rule(rows) for rows in (999, 1000)] == ["answers", "pie"]
 
 
