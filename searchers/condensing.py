@@ -56,7 +56,7 @@ def _not_harmful(panel: Panel) -> list[int]:
     while len(members) > 1:
         weights = fit_weights(panel, members)
         loss = panel.loss(weights)
-        doubts = []  # at most 0: it is sure
+        doubts = []  # below 0: its absence surely helps
         for left in members:
             rest = [each for each in members if each != left]
             without = panel.weights(rest, weights[rest] / weights[rest].sum())
