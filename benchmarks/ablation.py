@@ -5,9 +5,10 @@ residual crosses; gates in the deep network; an isotonic layer; a transformer ov
 stands for the unified model. A set without sequences has no last step: there the unified model is the one before.
 Every model reads the mean of a sequence's items and how alike they are to the item; LightGBM reads that in numbers.
 
-Each gets four tries, judged by their mean validation AUC over two tuning folds: the networks choose width and dropout,
-LightGBM its leaves. All else is the default recipe. Each training keeps the weights of its best validation epoch and
-is tested once. A seed is that of fold, weights and order; differences are taken seed by seed, in test AUC.
+Each gets four tries, judged by their mean validation AUC over two tuning folds: the networks choose width, dropout and
+the L2 of the tables, LightGBM its leaves. All else is the default recipe. Each training keeps the weights of its best
+validation epoch and is tested once. A seed is that of fold, weights and order; differences are taken seed by seed, in
+test AUC.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from benchmarks.ablation_data import AblationSet, sets
 from benchmarks.recipe import standard_errors
 from benchmarks.record import Cells, arguments, finish, need_data
 
-METHOD = 1
+METHOD = 2
 SEEDS = (0, 1, 2, 3, 4)
 TUNING = (5, 6)
 RANK = 32
@@ -31,7 +32,8 @@ CHAIN = ("mlp", "dcnv2", "residual_dcn", "gating", "isotonic", "history")
 #: The models that the unified one is compared with.
 SINGLE = ("mlp", "dcnv2", "residual_dcn", "finalmlp", "xdeepfm", "autoint", "lightgbm")
 VARIANTS = (*CHAIN, "finalmlp", "xdeepfm", "autoint", "lightgbm")
-TRIES = ((128, 0.0), (128, 0.25), (512, 0.25), (512, 0.5))
+# Units, dropout, L2 of the tables.
+TRIES = ((128, 0.0, 1e-5), (128, 0.25, 1e-5), (128, 0.25, 1e-2), (512, 0.25, 1e-5))
 LEAVES = (7, 15, 31, 127)
 QUICK_SETS, QUICK_VARIANTS = ("frappe", "demo"), ("mlp", "dcnv2", "residual_dcn", "history", "lightgbm")
 WITH_HISTORY = ("movielens100k", "demo")
@@ -59,20 +61,21 @@ def space_of(variant: str, units: int, dropout: float) -> Any:
     return spaces[variant]()
 
 
-def network(data: AblationSet, space: Any, seed: int, quick: bool) -> dict[str, float]:
+def network(data: AblationSet, space: Any, table_l2: float, seed: int, quick: bool) -> dict[str, float]:
     """Returns validation and test figures of a training."""
     import keras
 
     from autorec.data.encoder import Encoder
     from autorec.export.predictor import Predictor
     from autorec.spaces.operations import dense_parameters
+    from autorec.training.options import TrainOptions
     from autorec.training.trainer import train
 
     rows = data.encoded(seed)
     keras.utils.set_random_seed(seed)
     model = space.build_for(rows.layout)
-    epochs = 1 if quick else None
-    result = train(model, [rows.train], rows.validation, layout=rows.layout, epochs=epochs, seed=seed)
+    options, epochs = TrainOptions(table_l2=table_l2), 1 if quick else None
+    result = train(model, [rows.train], rows.validation, layout=rows.layout, options=options, epochs=epochs, seed=seed)
     test = Predictor(model, Encoder.load(rows.directory / "encoder")).evaluate(data.parts(seed)[2])
     found = {
         **result.metrics,
@@ -145,12 +148,13 @@ class Ablation:
         if variant == "lightgbm":
             key: dict[str, Any] = {"leaves": LEAVES[place]}
         else:
-            key = dict(zip(("units", "dropout"), TRIES[place]))
+            key = dict(zip(("units", "dropout", "table_l2"), TRIES[place]))
 
         def measure() -> Mapping[str, float]:
             if variant == "lightgbm":
                 return trees(self.data, LEAVES[place], seed, self.quick)
-            return network(self.data, space_of(variant, *TRIES[place]), seed, self.quick)
+            units, dropout, table_l2 = TRIES[place]
+            return network(self.data, space_of(variant, units, dropout), table_l2, seed, self.quick)
 
         return self.cells.get({"set": self.name, "variant": variant, **key}, seed, measure)
 
