@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from benchmarks import ablation, ablation_data
 from benchmarks.ablation_data import AblationSet, earlier_items, history_numbers
 from benchmarks.ablation_table import PARTS, lines
 from benchmarks.record import TARGETS as TARGETS_FILE
+from benchmarks.record import Cells
 from benchmarks.table import LIRANK
 
 PLANTED = 999_999
@@ -150,3 +152,23 @@ def test_every_variant_is_a_space(variant: str) -> None:
     assert ("HistoryTransformer" in kinds) == (variant == "history")
     assert ("IsotonicCalibration" in kinds) == (variant in ("isotonic", "history"))
     assert ("GatedMLP" in kinds) == (variant in ("gating", "isotonic", "history"))
+
+
+@pytest.mark.parametrize("place", range(len(ablation.TRIES)))
+def test_a_training_has_all_that_its_try_says(
+    place: int, movielens: AblationSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Seen(Exception):
+        pass
+
+    def train(model: Any, *_: Any, options: Any, **__: Any) -> None:
+        widths = {layer.units for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dense)}
+        shares = {layer.rate for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dropout)}
+        raise Seen(max(widths), max(shares, default=0.0), options.table_l2)
+
+    monkeypatch.setattr("autorec.training.trainer.train", train)
+    made = ablation.Ablation("movielens100k", tmp_path, Cells("ablation", ablation.METHOD, quick=True), quick=False)
+    made._data = movielens
+    with pytest.raises(Seen) as seen:
+        made.cell("mlp", place, ablation.TUNING[0])
+    assert seen.value.args == ablation.TRIES[place]
