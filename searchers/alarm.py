@@ -38,15 +38,22 @@ def alarm(at: float | None) -> Iterator[None]:
 
     old, hook = signal.getsignal(signal.SIGALRM), sys.unraisablehook
     begin = time.monotonic()
+    rang = False
 
     def ring(number: int, frame: object) -> None:
+        nonlocal rang
+        rang = True
         raise Overrun
 
     def lost(unraisable: Any) -> None:
-        """Rings once more where Python drops exceptions: in a `__del__`, or as a weak reference dies."""
+        """Rings once more where Python drops exceptions: in a `__del__`, or as a weak reference dies.
+
+        A file that was open as the alarm rang, between `open` and its `with` block, is closed by Python as the frames
+        go: no fault of the code that opened it, so under `-W error` nothing is told of it.
+        """
         if unraisable.exc_type is Overrun:
             signal.setitimer(signal.ITIMER_REAL, _SOON, _AGAIN)
-        else:
+        elif not (rang and issubclass(unraisable.exc_type, ResourceWarning)):
             hook(unraisable)
 
     def disarm() -> None:

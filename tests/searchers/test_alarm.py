@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,23 @@ def test_an_exception_that_python_drops_is_raised_once_more() -> None:
     with pytest.raises(Overrun), alarm(begin + 0.05):
         drop()
     assert time.monotonic() - begin < 1
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("late", [False, True])
+def test_a_file_that_the_alarm_left_open_is_no_fault_but_any_other_is(
+    late: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[type] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_type))
+
+    def leave_open() -> None:
+        print((tmp_path / "left").open("w"), time.sleep(10 if late else 0))
+        time.sleep(10)
+
+    with pytest.raises(Overrun), alarm(time.monotonic() + 0.05):
+        leave_open()
+    assert told == ([] if late else [ResourceWarning])
 
 
 def test_other_exceptions_that_python_drops_are_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
