@@ -16,9 +16,9 @@ from autorec.spaces.preset import Preset, arguments_of
 class DeepFM(Preset):
     """DeepFM: a factorization machine and a deep network on the same embeddings.
 
-    `logit = b + sum_i w_i + w . dense + sum_{i<j} <v_i, v_j> + w . MLP([v_1, ..., v_m, dense])`
+    `logit = b + sum_i w_i + w . dense + u . sum_{i<j} v_i * v_j + w . MLP([v_1, ..., v_m, dense])`
 
-    With several targets each weighs the products on its own, as in `FM`.
+    The products are weighed as in `FM`.
 
     Args:
         dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.

@@ -17,6 +17,7 @@ from autorec.blocks import (
     MLP,
     ClickHead,
     CompressedInteraction,
+    FactorizationMachine,
     HistoryTransformer,
     IsotonicCalibration,
     ItemLikeness,
@@ -222,9 +223,12 @@ def test_a_factorization_machine_has_products_of_pairs(layouts: dict[str, Layout
     table = next(weight for weight in model.weights if weight.name == "table")
     table.assign(np.random.default_rng(0).normal(size=table.shape))
     rows = table.numpy()[batch["ids"] + [0, 12, 21]]  # (batch, 3, 5)
-    pairs = sum((rows[:, i, :4] * rows[:, j, :4]).sum(1) for i in range(3) for j in range(i))
-    expected = np.log(0.3 / 0.7) + rows[:, :, 4].sum(1) + pairs
-    np.testing.assert_allclose(predictions(model, batch)["click"][:, 0], expected, rtol=1e-4, atol=1e-5)
+    first = np.log(0.3 / 0.7) + rows[:, :, 4].sum(1)
+    np.testing.assert_allclose(predictions(model, batch)["click"][:, 0], first, rtol=1e-4, atol=1e-5)
+    weights = np.array([1.0, -0.5, 2.0, 0.25], "float32")
+    layers_of(model, FactorizationMachine)[0].set_weights([weights])
+    pairs = sum((rows[:, i, :4] * rows[:, j, :4]) @ weights for i in range(3) for j in range(i))
+    np.testing.assert_allclose(predictions(model, batch)["click"][:, 0], first + pairs, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("preset", [DCN, DCNv2])
