@@ -18,17 +18,14 @@ class FactorizationMachine(Block):
 
     `y = sum_{i<j} <v_i, v_j> = 1/2 sum_d ((sum_i v_id)^2 - sum_i v_id^2)`
 
-    Without `reduce` the outer sum is left out: `y_d = sum_{i<j} v_id v_jd`, the pooling of bi-interactions. With
-    `weighted` each width has a learned weight: `y = sum_d w_d sum_{i<j} v_id v_jd`. They start from 0, so that what is
-    added to `y` is learned first: the plain sum grows with the square of the fields' number and width, and on few rows
-    it is noise before anything is learned. Under any policy it computes in float32 and returns it: the formula is a
+    Without `reduce` the outer sum is left out: `y_d = sum_{i<j} v_id v_jd`, the pooling of bi-interactions. It has no
+    weights unless fields are projected. Under any policy it computes in float32 and returns it: the formula is a
     difference of large numbers, and `y` is a term of a logit.
 
     Args:
         dim: Width that fields of another width are projected to, see `AsFields` (1 or more; searched: 0, 4, 8, 16).
             None (default) and 0 keep the fields' own width, the least one where they differ.
         reduce: Whether to sum over the width (searched; default True).
-        weighted: Whether each width has a learned weight (default False: `w_d = 1`).
 
     Shapes:
         A tensor or a list, (batch, width) or (batch, fields, dim), gives (batch, 1), or (batch, dim) without
@@ -40,38 +37,31 @@ class FactorizationMachine(Block):
     Example:
         >>> FactorizationMachine()(np.ones((4, 3, 8), "float32"))  # (4, 1): 3 pairs * 8 = 24
 
-    Source: Rendle, Factorization Machines, ICDM 2010, equation 5 and lemma 3.1; without `reduce`, and `weighted` (`h`
-    there): He, Chua, Neural Factorization Machines for Sparse Predictive Analytics, SIGIR 2017, section 3.1.2.
+    Source: Rendle, Factorization Machines, ICDM 2010, equation 5 and lemma 3.1; without `reduce`: He, Chua, Neural
+    Factorization Machines for Sparse Predictive Analytics, SIGIR 2017, section 3.1.2.
     """
 
     SPACE: ClassVar[dict[str, Hyperparameter]] = {"dim": Choice((0, 4, 8, 16), 0), "reduce": Boolean(True)}
 
-    def __init__(self, dim: int | None = None, reduce: bool = True, weighted: bool = False, **kwargs: Any) -> None:
+    def __init__(self, dim: int | None = None, reduce: bool = True, **kwargs: Any) -> None:
         super().__init__(autocast=False, **kwargs)
         self.dim = None if dim is None else whole("dim", dim, least=0)
         self.reduce = flag("reduce", reduce)
-        self.weighted = flag("weighted", weighted)
         self.as_fields = AsFields(self.dim or None, dtype="float32")
 
     def build(self, input_shape: Any) -> None:
-        """Makes the kernels of projected inputs, and the weights of the widths."""
+        """Makes the kernels of projected inputs."""
         self.as_fields.build(input_shape)
-        if self.weighted:
-            width = self.as_fields.width_of(input_shape)
-            self.factors = self.add_weight(name="factors", shape=(width,), initializer="zeros")
         self.built = True
 
     def call(self, inputs: Any) -> Any:
         """Takes (batch, width) and (batch, fields, dim) tensors; returns (batch, 1) or (batch, dim) in float32."""
         parts = self.as_fields.parts(inputs)
         total = sum(ops.sum(part, axis=1) for part in parts)  # (batch, dim)
-        if self.reduce and not self.weighted:
+        if self.reduce:
             own = sum(ops.sum(ops.square(part), axis=(1, 2)) for part in parts)
             return 0.5 * ops.expand_dims(ops.sum(ops.square(total), axis=1) - own, 1)
-        products = 0.5 * (ops.square(total) - sum(ops.sum(ops.square(part), axis=1) for part in parts))
-        if self.weighted:
-            products = products * self.factors
-        return ops.sum(products, axis=1, keepdims=True) if self.reduce else products
+        return 0.5 * (ops.square(total) - sum(ops.sum(ops.square(part), axis=1) for part in parts))
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Returns (batch, 1) or (batch, dim)."""

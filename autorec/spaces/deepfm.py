@@ -6,10 +6,9 @@ from typing import Any
 
 import keras
 
-from autorec.blocks import MLP
+from autorec.blocks import MLP, FactorizationMachine
 from autorec.spaces.features import Features
-from autorec.spaces.fm import second_order
-from autorec.spaces.model import ranking_model
+from autorec.spaces.model import quiet_term, ranking_model
 from autorec.spaces.preset import Preset, arguments_of
 
 
@@ -36,6 +35,6 @@ class DeepFM(Preset):
 
     def assemble(self, features: Features, hp: Any) -> keras.Model:
         """Returns the model."""
-        outputs, offsets = second_order(features)
+        products = FactorizationMachine(reduce=False)(features.field_list())
         deep = self.block(hp, MLP)(features.vector())
-        return ranking_model(features.inputs, [*outputs, deep], offsets=[features.linear(), *offsets])
+        return ranking_model(features.inputs, [deep], offsets=[features.linear(), quiet_term(products)])

@@ -144,9 +144,9 @@ def _fields(layer: Any, shapes: Sequence[Shape]) -> tuple[int, int, int]:
 
 
 def _factorization_machine(layer: Any, shapes: Sequence[Shape]) -> int:
-    """The squares of all values and of their sum, and their weights."""
+    """The squares of all values and of their sum."""
     count, width, projection = _fields(layer, shapes)
-    return projection + (count + 1 + layer.weighted) * width
+    return projection + (count + 1) * width
 
 
 def _dot_interaction(layer: Any, shapes: Sequence[Shape]) -> int:

@@ -8,14 +8,16 @@ import keras
 
 from autorec.blocks import MLP, CompressedInteraction
 from autorec.spaces.features import Features
-from autorec.spaces.model import ranking_model
+from autorec.spaces.model import quiet_term, ranking_model
 from autorec.spaces.preset import Preset, arguments_of
 
 
 class XDeepFM(Preset):
     """xDeepFM: explicit products of rising degree, compressed after each, beside a deep network and a linear model.
 
-    `logit = b + sum_i w_i + w . dense + w . [CIN([v_1, ..., v_m]), MLP([v_1, ..., v_m, dense])]`
+    `logit = b + sum_i w_i + w . dense + u . CIN([v_1, ..., v_m]) + w . MLP([v_1, ..., v_m, dense])`
+
+    The weights `u` start from 0, so that the products are learned after the rest: see `quiet_term`.
 
     Args:
         dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
@@ -38,4 +40,4 @@ class XDeepFM(Preset):
         """Returns the model."""
         products = self.block(hp, CompressedInteraction)(features.field_list())
         deep = self.block(hp, MLP)(features.vector())
-        return ranking_model(features.inputs, [products, deep], offsets=[features.linear()])
+        return ranking_model(features.inputs, [deep], offsets=[features.linear(), quiet_term(products)])

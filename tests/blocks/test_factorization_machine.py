@@ -26,14 +26,7 @@ def pairs(fields: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("arguments", "width", "learns"),
-    [
-        ({}, 1, False),
-        ({"dim": 4}, 1, True),
-        ({"dim": 2, "reduce": False}, 2, True),
-        ({"reduce": False}, 3, False),
-        ({"weighted": True}, 1, True),
-        ({"weighted": True, "reduce": False}, 3, True),
-    ],
+    [({}, 1, False), ({"dim": 4}, 1, True), ({"dim": 2, "reduce": False}, 2, True), ({"reduce": False}, 3, False)],
 )
 def test_it_holds_what_every_block_holds(arguments: dict[str, Any], width: int, learns: bool) -> None:
     check_block(FactorizationMachine, arguments, [VECTOR, FIELDS], output_shape=(5, width), learns=learns)
@@ -46,17 +39,6 @@ def test_it_is_the_sum_of_the_inner_products_of_all_pairs() -> None:
 
 def test_without_the_sum_it_pools_the_products_of_all_pairs() -> None:
     np.testing.assert_allclose(FactorizationMachine(reduce=False)(FIELDS), pairs(FIELDS), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("reduce", [True, False])
-def test_weights_of_the_widths_start_from_zero_and_multiply_the_products(reduce: bool) -> None:
-    block = FactorizationMachine(reduce=reduce, weighted=True)
-    np.testing.assert_array_equal(block(FIELDS), np.zeros((5, 1 if reduce else 3)))
-    weights = np.array([0.5, -1.0, 2.0], "float32")
-    block.set_weights([weights])
-    expected = pairs(FIELDS) * weights
-    expected = expected.sum(axis=1, keepdims=True) if reduce else expected
-    np.testing.assert_allclose(block(FIELDS), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_vectors_are_fields() -> None:
@@ -91,8 +73,7 @@ def test_fixed_zero_and_false_are_values_and_leave_the_space() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "name"),
-    [({"dim": -1}, "dim"), ({"dim": 2.5}, "dim"), ({"reduce": 1}, "reduce"), ({"weighted": 1}, "weighted")],
+    ("arguments", "name"), [({"dim": -1}, "dim"), ({"dim": 2.5}, "dim"), ({"reduce": 1}, "reduce")]
 )
 def test_what_is_not_allowed_is_named(arguments: dict[str, Any], name: str) -> None:
     with pytest.raises(ConfigError, match=f"`{name}` must be"):

@@ -83,7 +83,6 @@ def test_a_layer_on_a_vector(layer: Any, expected: int) -> None:
         (lambda: keras.layers.EinsumDense("...d,do->...o", 3), 5 * 4 * 3),
         (lambda: keras.layers.Conv1D(3, 2), 4 * 2 * 4 * 3),
         (lambda: FactorizationMachine(), (5 + 1) * 4),
-        (lambda: FactorizationMachine(weighted=True), (5 + 2) * 4),
         (lambda: DotInteraction(), 5 * 5 * 4),
         (lambda: SelfAttention(3, heads=2, layers=1), 5 * 4 * (4 * 6) + 2 * 5 * 5 * 6),
         (lambda: CompressedInteraction(1, 3), 25 * 4 + 25 * 3),
@@ -177,9 +176,7 @@ def test_a_space_s_models_cost_at_most_a_few_times_their_dense_parameters(name: 
 
 def test_deepfm_by_hand(layouts: dict[str, Layout]) -> None:
     model = SPACES["deepfm"](dim=4, units=8, layers=1, dropout=0.0, batch_norm=False).build_for(layouts["ids"])
-    assert (
-        operations(model) == (3 * 4) * 8 + (3 + 2) * 4 + 8
-    )  # the factorization machine, weighted, is an offset of the logit
+    assert operations(model) == (3 * 4) * 8 + (3 + 1) * 4 + 4 + 8  # the products and their weights
 
 
 def test_what_is_known_of_items_is_no_dense_parameter(alike: Layout) -> None:

@@ -226,7 +226,7 @@ def test_a_factorization_machine_has_products_of_pairs(layouts: dict[str, Layout
     first = np.log(0.3 / 0.7) + rows[:, :, 4].sum(1)
     np.testing.assert_allclose(predictions(model, batch)["click"][:, 0], first, rtol=1e-4, atol=1e-5)
     weights = np.array([1.0, -0.5, 2.0, 0.25], "float32")
-    layers_of(model, FactorizationMachine)[0].set_weights([weights])
+    layers_of(model, keras.layers.Dense)[-1].kernel.assign(weights[:, None])
     pairs = sum((rows[:, i, :4] * rows[:, j, :4]) @ weights for i in range(3) for j in range(i))
     np.testing.assert_allclose(predictions(model, batch)["click"][:, 0], first + pairs, rtol=1e-4, atol=1e-5)
 
@@ -253,6 +253,15 @@ def test_xdeepfm_has_a_first_order_term_out_of_the_rows_of_its_fields(layouts: d
     model = XDeepFM(dim=4).build_for(layouts["ids"])
     assert [tuple(weight.shape) for weight in model.weights if weight.name == "table"] == [(12 + 9 + 5, 4 + 1)]
     assert layers_of(model, CompressedInteraction)[0].kernels[0].shape == (9, 32)
+
+
+@pytest.mark.parametrize("preset", [FM, DeepFM, XDeepFM])
+def test_products_are_weighed_for_each_target_from_zero(preset: Any, layouts: dict[str, Layout]) -> None:
+    model = preset(dim=4).build_for(layouts["targets"])
+    quiet = [layer for layer in layers_of(model, keras.layers.Dense) if not np.any(layer.kernel)]
+    products = {FactorizationMachine: 4, CompressedInteraction: 64}
+    (kind,) = (kind for kind in products if layers_of(model, kind))
+    assert (products[kind], 2) in [tuple(layer.kernel.shape) for layer in quiet]
 
 
 def test_finalmlp_reads_user_and_item_in_its_gates_where_there_are_both(layouts: dict[str, Layout]) -> None:
