@@ -8,7 +8,7 @@ import keras
 
 from autorec.blocks import MLP, FactorizationMachine
 from autorec.spaces.features import Features
-from autorec.spaces.model import quiet_term, ranking_model
+from autorec.spaces.model import ranking_model
 from autorec.spaces.preset import Preset, arguments_of
 
 
@@ -37,4 +37,4 @@ class DeepFM(Preset):
         """Returns the model."""
         products = FactorizationMachine(reduce=False)(features.field_list())
         deep = self.block(hp, MLP)(features.vector())
-        return ranking_model(features.inputs, [deep], offsets=[features.linear(), quiet_term(products)])
+        return ranking_model(features.inputs, [deep], offsets=[features.linear(), features.quiet_term(products)])

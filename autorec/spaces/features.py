@@ -212,10 +212,23 @@ class Features:
         if self._leaf_weights is not None:
             parts.append(self._leaf_weights)
         if self._dense is not None:
-            count = len(self.layout.targets)
-            weights = keras.layers.Dense(count, use_bias=False, kernel_initializer="zeros", dtype="float32")
-            parts.append(weights(self._dense))
+            parts.append(self.quiet_term(self._dense))
         return self._joined(parts) if len(parts) < 2 else keras.layers.Add(dtype="float32")(parts)
+
+    def quiet_term(self, values: Any) -> Any:
+        """Returns a term to add to the logits that starts from 0: values weighed for each target, (batch, targets).
+
+        `y = W values`, `W` learned and 0 at first
+
+        Sums of products of fields grow with the square of the fields' number or faster. Weighed by ones or at random, a
+        few steps of Adam make them larger than the rest of a logit, and on few rows they are noise; from 0 they are
+        learned after it.
+
+        Args:
+            values: (batch, width), such as numbers or products of fields.
+        """
+        count = len(self.layout.targets)
+        return keras.layers.Dense(count, use_bias=False, kernel_initializer="zeros", dtype="float32")(values)
 
     def _joined(self, parts: list[Any], axis: int = -1, dtype: str | None = None) -> Any:
         if not parts:

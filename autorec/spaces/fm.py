@@ -8,7 +8,7 @@ import keras
 
 from autorec.blocks import FactorizationMachine
 from autorec.spaces.features import Features
-from autorec.spaces.model import quiet_term, ranking_model
+from autorec.spaces.model import ranking_model
 from autorec.spaces.preset import Preset
 
 
@@ -17,7 +17,8 @@ class FM(Preset):
 
     `logit = b + sum_i w_i + w . dense + u . sum_{i<j} v_i * v_j`
 
-    The weights `u` of the products are 1 in the paper. Here each target learns its own, from 0: see `quiet_term`.
+    The weights `u` of the products are 1 in the paper. Here each target learns its own, from 0, see
+    `Features.quiet_term`.
 
     Args:
         dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
@@ -35,4 +36,4 @@ class FM(Preset):
     def assemble(self, features: Features, hp: Any) -> keras.Model:
         """Returns the model."""
         products = FactorizationMachine(reduce=False)(features.field_list())
-        return ranking_model(features.inputs, [], offsets=[features.linear(), quiet_term(products)])
+        return ranking_model(features.inputs, [], offsets=[features.linear(), features.quiet_term(products)])

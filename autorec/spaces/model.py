@@ -106,22 +106,6 @@ def ranking_model(inputs: Mapping[str, Any], outputs: Any, offsets: Sequence[Any
     return end(inputs, outputs, offsets)
 
 
-def quiet_term(products: Any) -> Any:
-    """Returns a term of the logits that starts from 0: products weighed for each target, (batch, targets).
-
-    `y = W products`, `W` learned and 0 at first
-
-    Sums of products of fields grow with the square of the fields' number or faster. Weighed by ones or at random, a few
-    steps of Adam make them larger than the rest of a logit, and on few rows they are noise; from 0 they are learned
-    after it.
-
-    Args:
-        products: (batch, width).
-    """
-    count = len(current_layout().targets)
-    return keras.layers.Dense(count, use_bias=False, kernel_initializer="zeros", dtype="float32")(products)
-
-
 def calibrated_model(model: keras.Model, features: Sequence[Any] = ()) -> keras.Model:
     """Returns a model of clicks with an isotonic layer behind each logit, trained with the rest.
 

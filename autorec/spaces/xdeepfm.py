@@ -8,7 +8,7 @@ import keras
 
 from autorec.blocks import MLP, CompressedInteraction
 from autorec.spaces.features import Features
-from autorec.spaces.model import quiet_term, ranking_model
+from autorec.spaces.model import ranking_model
 from autorec.spaces.preset import Preset, arguments_of
 
 
@@ -17,7 +17,7 @@ class XDeepFM(Preset):
 
     `logit = b + sum_i w_i + w . dense + u . CIN([v_1, ..., v_m]) + w . MLP([v_1, ..., v_m, dense])`
 
-    The weights `u` start from 0, so that the products are learned after the rest: see `quiet_term`.
+    The weights `u` start from 0, so that the products are learned after the rest: see `Features.quiet_term`.
 
     Args:
         dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
@@ -40,4 +40,4 @@ class XDeepFM(Preset):
         """Returns the model."""
         products = self.block(hp, CompressedInteraction)(features.field_list())
         deep = self.block(hp, MLP)(features.vector())
-        return ranking_model(features.inputs, [deep], offsets=[features.linear(), quiet_term(products)])
+        return ranking_model(features.inputs, [deep], offsets=[features.linear(), features.quiet_term(products)])
