@@ -19,7 +19,7 @@ from autorec.config import SearchConfig
 from autorec.data.inference import describe
 from autorec.data.schema import ROLES, Schema
 from autorec.data.table import Source, as_source
-from autorec.errors import AutoRecError, ConfigError
+from autorec.errors import AutoRecError, ConfigError, SearchAborted
 from autorec.identity import CACHE, check_foreign, has_begun, identify
 from autorec.run import Run
 from autorec.searchers.budgets import Budgets
@@ -291,6 +291,8 @@ class Experiment:
         if made is not None:
             text += f"; {made['name']} {made['score']:.5f}"
         self.emit({"event": "done", "text": text})
+        if best is None and reason == "time_limit":
+            raise SearchAborted(f"{text}, none of which was trained; the same search goes on with more time")
 
     # Trials
 

@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 
+def absolute(path: str | Path) -> Path:
+    """Returns a path with `~` as the home folder, from the root on: it holds when the working folder changes."""
+    return Path(path).expanduser().absolute()
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON aside, then renames it over `path`."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")

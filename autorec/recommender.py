@@ -17,6 +17,7 @@ from autorec.data.schema import Schema
 from autorec.effort import fill
 from autorec.errors import ConfigError
 from autorec.experiment import Experiment
+from autorec.files import absolute
 from autorec.learned import Learned
 from autorec.progress import ProgressPrinter
 from autorec.searchers.executors import Execution
@@ -266,7 +267,7 @@ class Recommender(Learned):
     def _run_directory(self, directory: str | Path | None) -> Path:
         given = directory if directory is not None else self.directory
         if given is not None:
-            return Path(given)
+            return absolute(given)
         folder = tempfile.mkdtemp(prefix="autorec-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # it goes when this object does
         return Path(folder) / "run"

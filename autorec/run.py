@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from autorec.errors import ConfigError, DataError
-from autorec.files import write_json
+from autorec.files import absolute, write_json
 
 FOREST = "forest"  # name of the baseline that is a model too
 _LISTED = ("number", "name", "kind", "status", "score", "mean_score", "seeds", "parent", "fidelity", "cut", "error")
@@ -56,7 +56,7 @@ class Run:
     """
 
     def __init__(self, directory: str | Path, *, read_only: bool = False) -> None:
-        self.directory = Path(directory)
+        self.directory = absolute(directory)
         self.read_only = read_only
         self.keep_seeds = False
         self._lock: IO[str] | None = None

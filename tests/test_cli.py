@@ -234,7 +234,7 @@ def test_an_interrupted_search_says_how_to_go_on(
 @pytest.mark.long
 def test_a_command_writes_nothing_but_its_own_lines(folder: Path) -> None:
     quiet = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    command = [sys.executable, "-m", "autorec.cli", "evaluate", str(folder / "run"), str(folder / "test.csv")]
+    command = [sys.executable, "-m", "autorec", "evaluate", str(folder / "run"), str(folder / "test.csv")]
     done = subprocess.run(command, capture_output=True, text=True, env=quiet)
     assert done.returncode == 0
     assert done.stderr == ""

@@ -33,7 +33,7 @@ FLOORS = [
         "transfer",
         "graph_classifier",
     },
-    {"cli", "serving", "demo"},
+    {"cli", "serving", "demo", "__main__"},
 ]
 
 

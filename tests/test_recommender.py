@@ -128,6 +128,22 @@ def test_rows_and_labels_may_come_apart_for_training_and_validation() -> None:
     assert apart.leaderboard()["val_auc"][0] == whole.leaderboard()["val_auc"][0]
 
 
+def test_a_directory_may_begin_at_home_and_holds_when_the_working_folder_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    at_home = CTRRecommender(directory="~/run").fit(fitted.clicks(), target="click", **QUICK)
+    relative = CTRRecommender(directory="other").fit(fitted.clicks(), target="click", **QUICK)
+    exported = relative.export("~/model")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert at_home.directory_ == tmp_path / "run"
+    for model in (relative, autorec.load("~/model"), autorec.load(exported)):
+        assert np.array_equal(model.predict(fitted.clicks(50)), at_home.predict(fitted.clicks(50)))
+    assert not (tmp_path / "~").exists()
+
+
 def test_a_schema_is_taken_from_its_file(tmp_path: Path) -> None:
     autorec.Schema.infer(fitted.clicks(), target="click").drop("country", "like").save(tmp_path / "schema.json")
     rec = CTRRecommender().fit(fitted.clicks(), schema=tmp_path / "schema.json", **QUICK)

@@ -55,6 +55,23 @@ def test_each_target_has_its_metrics_and_the_objective_is_their_mean() -> None:
     assert {"click_auc", "like_ece", "dwell_log_loss"} <= set(several().evaluate(rows()))
 
 
+def test_targets_may_have_any_names(tmp_path: Path) -> None:
+    names = ["it's a click!", "größe (7d)/ä"]
+    frame = (
+        fitted.clicks(300)
+        .select("user", "item", "country", "click", "like")
+        .rename(dict(zip(["click", "like"], names)))
+    )
+    model = CTRRecommender().fit(frame, target=names, **QUICK)
+    assert set(model.predict(frame)) == set(names)
+    model.export(tmp_path / "model")
+    served = autorec.load(tmp_path / "model").predict(frame.drop(names))
+    assert np.array_equal(served[names[1]], model.predict(frame)[names[1]])
+    module = tf.saved_model.load(str(tmp_path / "model" / "saved_model"))
+    answers = module.signatures["serving_default"](**fitted.signature_tensors(frame, model.schema_))
+    np.testing.assert_allclose(np.ravel(answers[names[1]]), served[names[1]], atol=1e-5)
+
+
 def test_rows_without_a_label_of_a_target_count_for_the_others_alone() -> None:
     masked = rows().with_columns(like=pl.lit(None, pl.Int64), other=pl.col("like"))
     known = several().evaluate(rows())

@@ -20,6 +20,8 @@ _NUMBERS = (pa.int64(), pa.float64())
 _WORDS = {pa.int64(): "whole numbers", pa.float64(): "numbers", pa.string(): "text", TIME: "times"}
 _SHOWN = 10
 _MOST = 1_000  # distinct values of a target that are counted
+_LARGEST = 1e15  # value of a rating; its square is far from what 32 bits hold
+_STEPS = 100  # 32-bit numbers that must lie between the least and the largest rating
 
 
 def check_same_columns(schema: Schema, source: Source) -> None:
@@ -188,11 +190,16 @@ class _Tally:
 
     task: str
     seen: set[float] = field(default_factory=set)
+    low: float = np.inf
+    high: float = -np.inf
 
     def add(self, values: np.ndarray, source: Source, name: str, start: int) -> None:
-        if self.task == "rating" and len(self.seen) > 1:
-            return
-        found = np.unique(values[~np.isnan(values)])
+        known = values[~np.isnan(values)]
+        if self.task == "rating" and len(known):
+            self.low, self.high = min(self.low, float(known.min())), max(self.high, float(known.max()))
+            if len(self.seen) > 1:
+                return
+        found = np.unique(known)
         self.seen.update(found[:_SHOWN].tolist())
         if self.task == "ctr" and not self.seen <= {0.0, 1.0}:
             self._refuse_classes(source, name)
@@ -226,3 +233,21 @@ class _Tally:
                 file=source.name,
                 column=name,
             )
+        if training and self.task == "rating":
+            self._check_range(source, name)
+
+    def _check_range(self, source: Source, name: str) -> None:
+        """Refuses values that 32-bit numbers, which labels and weights are, cannot hold or tell apart."""
+        largest, spread = max(abs(self.low), abs(self.high)), self.high - self.low
+        if largest > _LARGEST or spread < 1.0 / _LARGEST:
+            hint = "divide the values by their spread"
+        elif np.spacing(np.float32(largest)) > spread / _STEPS:
+            hint = f"subtract {(self.low + self.high) / 2:g} from the values"
+        else:
+            return
+        raise DataError(
+            f"32-bit numbers cannot tell the values of the target apart: they lie between {self.low:.9g} and "
+            f"{self.high:.9g}; {hint}",
+            file=source.name,
+            column=name,
+        )

@@ -84,7 +84,7 @@ class FirstPass:
                 try:
                     rows = self._encode(batch, held)
                 except DataError as error:
-                    raise _placed(error, source, start) from error
+                    raise placed(error, source, start) from error
                 if pending is not None:
                     pending.result()
                 pending = writing.submit(self._append, rows)
@@ -227,7 +227,7 @@ def _held(mask: np.ndarray | None, rows: slice) -> np.ndarray:
     return mask[rows] if len(mask) >= rows.stop else np.ones(rows.stop - rows.start, bool)
 
 
-def _placed(error: DataError, source: Source, start: int) -> DataError:
+def placed(error: DataError, source: Source, start: int) -> DataError:
     """Returns the error with the file, and the row counted from the first one."""
     if error.file is not None:
         return error

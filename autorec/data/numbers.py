@@ -14,7 +14,8 @@ SAMPLE = 131_072
 BINS = (16, 64)  # fewest and most intervals between knots, where there are as many values
 _ROWS_A_BIN = 256
 _BLOCK = 1 << 20
-_LEAST_SPREAD = 1e-12
+_LEAST_SPREAD = 1e-12  # of the largest value: what is below is rounding
+_FAR = 1_000  # times the distance between the outer quantiles
 
 
 class NumberSample:
@@ -57,13 +58,15 @@ def _column(name: str, feature: str, values: np.ndarray) -> NumberColumn:
     present = values[np.isfinite(values)]
     if len(present) == 0:
         return NumberColumn(name, feature, 0.0, 1.0, 0.0, 1.0, (0.0,), 1.0)
-    logs = np.sign(present) * np.log1p(np.abs(present))
     low, median, high = np.quantile(present, (1 / 64, 1 / 2, 63 / 64), method="nearest")
+    # A single sentinel such as 1e300 would otherwise leave all others the same.
+    near = np.clip(present, low - _FAR * (high - low), high + _FAR * (high - low)) if high > low else present
+    logs = np.sign(near) * np.log1p(np.abs(near))
     return NumberColumn(
         name,
         feature,
-        mean=float(present.mean()),
-        std=spread_of(present),
+        mean=float(near.mean()),
+        std=spread_of(near),
         log_mean=float(logs.mean()),
         log_std=spread_of(logs),
         knots=tuple(float(value) for value in knots_of(present)),
@@ -103,7 +106,7 @@ def knots_of(present: np.ndarray) -> np.ndarray:
 def spread_of(values: np.ndarray) -> float:
     """Returns the standard deviation, 1 for a constant or for no values."""
     std = float(values.std()) if len(values) else 0.0
-    return std if std > _LEAST_SPREAD else 1.0
+    return std if std > _LEAST_SPREAD * float(np.abs(values).max(initial=0.0)) else 1.0
 
 
 def target_moments(labels: np.ndarray) -> dict[str, Any]:
@@ -117,7 +120,8 @@ def target_moments(labels: np.ndarray) -> dict[str, Any]:
         return {"mean": 0.0, "std": 1.0, "low": 0.0, "high": 0.0}
     mean = total / number
     std = float(np.sqrt(sum(float(((present - mean) ** 2).sum()) for present in _present(labels, blocks)) / number))
-    return {"mean": mean, "std": std if std > _LEAST_SPREAD else 1.0, "low": low, "high": high}
+    varies = std > _LEAST_SPREAD * max(abs(low), abs(high))
+    return {"mean": mean, "std": std if varies else 1.0, "low": low, "high": high}
 
 
 def _present(labels: np.ndarray, blocks: Sequence[slice]) -> Iterator[np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autorec.data.encoder import TIME_IDS
+from autorec.data.encoder import TIME_IDS, TIME_NUMBERS
 from autorec.data.pretrained import check_pretrained
 from autorec.data.schema import Feature, Schema
 from autorec.errors import ConfigError, unknown_name
@@ -14,14 +14,15 @@ def check_schema(schema: Schema) -> None:
     """Checks what its parts say of each other.
 
     Raises:
-        ConfigError: If a name stands for two features, a target is a feature too, a text is to be split into numbers,
-            a feature's vocabulary is not that of a column of the same values, a pair is not of two columns of ids,
-            a long target is none of the targets or has one for its context, or a file of pretrained vectors cannot be
-            used.
+        ConfigError: If a name stands for two features or for a part of a time too, a target is a feature too, a text
+            is to be split into numbers, a feature's vocabulary is not that of a column of the same values, a pair is
+            not of two columns of ids, a long target is none of the targets or has one for its context, or a file of
+            pretrained vectors cannot be used.
     """
     for name in schema.names:
         if schema.names.count(name) > 1:
             raise ConfigError("schema", "one with each feature once", schema.names, f"{name!r} stands there twice.")
+    _check_parts_of_times(schema)
     for target in schema.targets:
         if target in schema:
             hint = f"A model that reads its target learns nothing: schema.drop({target!r})."
@@ -38,6 +39,16 @@ def check_schema(schema: Schema) -> None:
             _check_vocabulary(schema, feature)
     _check_pairs(schema)
     check_pretrained(schema)
+
+
+def _check_parts_of_times(schema: Schema) -> None:
+    """Refuses features that have the name of what is made of a time, such as `sent:hour`."""
+    parts = [part for part, _ in TIME_IDS] + list(TIME_NUMBERS)
+    made = {f"{feature.name}:{part}": feature.name for feature in schema if feature.kind == "time" for part in parts}
+    for name in schema.names:
+        if name in made:
+            hint = f"Rename the column, or leave one of the two out: schema.drop({name!r})."
+            raise ConfigError("schema", f"one without {name!r}, which is made of the time {made[name]!r}", name, hint)
 
 
 def _check_separator(feature: Feature) -> None:

@@ -121,7 +121,8 @@ class StatisticsColumns:
         tables = learn(problem, names, self._sizes, keys, write)
         mean = sums[0] / len(problem.order)
         std = np.sqrt(np.maximum(sums[1] / len(problem.order) - mean**2, 0))
-        columns: dict[str, Any] = {group: tuple(self._columns(tables, mean, np.where(std > 1e-6, std, 1.0)))}
+        std = np.where(std > 1e-6 * np.abs(mean), std, 1.0)
+        columns: dict[str, Any] = {group: tuple(self._columns(tables, mean, std))}
         setattr(self.encoder, group, tables)
         self.encoder.layout = replace(self.encoder.layout, **columns)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -12,6 +12,7 @@ import numpy as np
 from autorec.data.statistics import Problem, before, joint_keys, loss, smoothed
 
 MOST_PAIRS = 32
+MOST_COLUMNS = 64  # that are paired: the number of pairs grows with its square
 _SMALL_TABLE = 32  # cells; pairs with fewer are left to the network
 _ROWS = (32_768, 262_144)
 _WORK = 8_000_000  # rows times pairs, about
@@ -30,7 +31,7 @@ def choose_pairs(
     all single columns is fitted to earlier rows. For each pair it is fitted once more with the joint rate and count
     beside it; the pair is taken if that lowers the loss on the later rows by a ten-thousandth and by more than three
     standard errors. Of several targets each takes its own; a pair's place is that of the largest share of a loss that
-    it lowers.
+    it lowers. Of more than 64 columns those are paired whose own rate goes most with the labels of the later rows.
 
     Args:
         problem: Labels and order.
@@ -72,7 +73,10 @@ def _gains(
     base = trial.fitted(np.concatenate(list(singles.values()), 1))
     unit = trial.later_loss(base)
     gains = {}
+    telling = trial.most_telling(singles)
     for a, b in pairs:
+        if a not in telling or b not in telling:
+            continue
         if until is not None and time.monotonic() >= until:
             break
         joint = trial.statistics(joint_keys((trial.ids[:, a], trial.ids[:, b]), sizes[b]))
@@ -129,6 +133,12 @@ class _Trial:
             hessian = train.T @ (train * slope[:, None]) + _RIDGE * len(train) * np.eye(x.shape[1])
             weights += np.linalg.solve(hessian, train.T @ (y - p) - _RIDGE * len(train) * weights)
         return np.asarray(offset + x @ weights)
+
+    def most_telling(self, singles: Mapping[int, np.ndarray]) -> set[int]:
+        """Returns the columns, 64 at most, whose rate goes most with the labels of the later rows."""
+        test = self._parts[1]
+        labels = self.labels[test] - self.labels[test].mean()
+        return set(sorted(singles, key=lambda column: -abs(float(singles[column][test, 0] @ labels)))[:MOST_COLUMNS])
 
     def later_loss(self, base: np.ndarray) -> float:
         """Returns the mean loss of predictions on the later rows, above 0."""

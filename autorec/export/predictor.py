@@ -11,12 +11,13 @@ from autorec.data import columns
 from autorec.data.cache import Part
 from autorec.data.checks import check_same_columns, check_targets
 from autorec.data.encoder import Encoder, column_of
+from autorec.data.first_pass import placed
 from autorec.data.layout import TargetColumn
 from autorec.data.long_labels import LongSource
 from autorec.data.schema import Schema
 from autorec.data.table import Source, as_source
 from autorec.data.vocabulary import Counts
-from autorec.errors import ConfigError
+from autorec.errors import ConfigError, DataError
 from autorec.tensorflow_log import traced_often
 from autorec.training import metrics
 from autorec.training.prediction import answers, predict
@@ -156,8 +157,14 @@ class Predictor:
         """Returns the model's outputs; `watch` sees each batch of rows."""
         groups = list(self.model.input)
         pieces: dict[str, list[np.ndarray]] = {target.name: [] for target in self.encoder.layout.targets}
+        start = 0
         for batch in source.batches(self.schema.names, BLOCK):
-            part = Part(self.encoder.encode(batch, groups), np.full((batch.num_rows, 1), np.nan, np.float32))
+            try:
+                rows = self.encoder.encode(batch, groups)
+            except DataError as error:
+                raise placed(error, source, start) from error
+            start += batch.num_rows
+            part = Part(rows, np.full((batch.num_rows, 1), np.nan, np.float32))
             with traced_often():
                 found = predict(self.model, part)
             for name, values in found.items():

@@ -23,6 +23,8 @@ from autorec.training.workers import Workers
 
 Emit = Callable[[dict[str, Any]], None]
 
+_OTHER_ROWS = "give more rows, another `validation_fraction` or `split`, or `validation_data` of your own"
+
 
 def encoded(
     place: Path,
@@ -108,6 +110,9 @@ def check_encoded(cache: Cache, task: str, objective: str, source: Source) -> No
                 column=target.name,
             )
     check_objective(objective, layout, cache.validation.users is not None)
+    for name, part in (("training", cache.train), ("validation", cache.validation)):
+        if part.weights is not None and not np.any(part.weights):
+            raise DataError(f"all {part.rows} {name} rows have the weight 0; {_OTHER_ROWS}", file=source.name)
     names = [target.name for target in layout.targets]
     _check_part("training", cache.train.labels, names, 2, source)
     # An objective that is the mean over the targets leaves out those of one class.
@@ -136,8 +141,7 @@ def _check_part(
     values = found[poor[0]]
     shown = f"only the value {values[0]:g}" if len(values) else "no value"
     raise DataError(
-        f"the {len(labels)} {name} rows have {shown} of the target; give more rows, another "
-        "`validation_fraction` or `split`, or `validation_data` of your own",
+        f"the {len(labels)} {name} rows have {shown} of the target; {_OTHER_ROWS}",
         file=source.name,
         column=targets[poor[0]],
     )

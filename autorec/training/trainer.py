@@ -229,6 +229,10 @@ def _compile(model: Any, layout: Layout, options: TrainOptions) -> None:
         weights = {name: float(options.loss_weights.get(name, 1.0)) for name in by_target}
     # Measured slower with XLA, which has no row-sparse updates either.
     model.compile(optimizer=make_optimizer(options), loss=by_target, loss_weights=weights, jit_compile=False)
+    if isinstance(model.output, dict) and len(model.output) > 1:
+        # Keras counts each target's loss in a variable with its name; made inside a compiled function, that would have
+        # to be a name that TensorFlow allows, such as one without spaces.
+        model._compile_loss.build(model.output, model.output)
     # Variables that are made inside a compiled function are made by tracing it twice.
     model.optimizer.build(model.trainable_variables)
 

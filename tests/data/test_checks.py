@@ -112,6 +112,25 @@ def test_a_constant_rating_is_refused_in_training_rows_only() -> None:
 
 
 @pytest.mark.parametrize(
+    ("labels", "hint"),
+    [
+        ([1e8, 1e8 + 9, 1e8 + 20], r"between 100000000 and 100000020; subtract 1e\+08 from"),
+        ([0.0, 1e20, 2e20], "divide the values by their spread"),
+        ([0.0, 1e-20, 2e-20], "divide the values by their spread"),
+    ],
+)
+def test_ratings_that_32_bits_cannot_tell_apart_are_refused_in_training_rows(labels: list[float], hint: str) -> None:
+    with pytest.raises(DataError, match=f"column 'y'.*32-bit numbers cannot tell the values.*{hint}"):
+        check("rating", y=labels)
+    check("rating", y=labels, training=False)
+
+
+def test_ratings_of_any_usual_size_pass() -> None:
+    for scale, offset in ((1e-12, 0.0), (1e9, 0.0), (1.0, 1e6), (3600.0, 1.7e9 - 1e9)):
+        check("rating", y=[offset - scale, offset, offset + 5e4 * scale])
+
+
+@pytest.mark.parametrize(
     ("columns", "message"),
     [
         ({"y": [0, 1, np.inf]}, "row 2, column 'y': a target must be finite, got inf"),

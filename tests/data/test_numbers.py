@@ -28,6 +28,19 @@ def test_log_moments_are_of_the_signed_logarithm() -> None:
     assert column.log_std == pytest.approx(math.sqrt((0 + 4 + 4) / 3))
 
 
+def test_a_single_absurd_value_leaves_the_moments_of_the_others() -> None:
+    values = np.random.default_rng(0).normal(size=1000)
+    plain, absurd = learned(*values), learned(1e300, *values[1:])
+    assert absurd.log_std == pytest.approx(plain.log_std, rel=0.1)
+    assert math.isfinite(absurd.std)
+    assert absurd.knots[-1] == 1e300
+
+
+def test_small_values_have_their_own_spread() -> None:
+    assert learned(1e-13, -1e-13).std == pytest.approx(1e-13)
+    assert target_moments(np.array([1e-14, -1e-14]))["std"] == pytest.approx(1e-14)
+
+
 def test_few_values_are_all_knots() -> None:
     assert learned(5.0, 1.0, 1.0, 9.0).knots == (1.0, 5.0, 9.0)
     assert knots_of(np.repeat(np.arange(65), 400)).tolist() == list(range(65))

@@ -42,6 +42,13 @@ def test_a_feature_that_stands_there_twice_is_refused() -> None:
         check_schema(schema)
 
 
+def test_a_feature_with_the_name_of_a_part_of_a_time_is_refused() -> None:
+    schema = example()
+    schema.features.append(Feature("time:hour", "categorical"))
+    with pytest.raises(ConfigError, match=r"without 'time:hour', which is made of the time 'time'.*schema.drop"):
+        check_schema(schema)
+
+
 def test_a_vocabulary_must_be_that_of_another_column_with_ids() -> None:
     schema = example()
     for name in ("itm", "price", "seen"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from autorec.data import pair_keys, statistics_learning
+from autorec.data import pair_keys, statistics_learning, statistics_pairs
 from autorec.data.statistics import FOLDS, SMOOTHING, Problem, Table, before, joint_keys, loss, smoothed
 from autorec.data.statistics_learning import learn
 from autorec.data.statistics_pairs import choose_pairs
@@ -214,6 +214,17 @@ def test_a_planted_pair_is_chosen_and_one_of_noise_is_not() -> None:
     labels = ((ids[:, 0] + ids[:, 1]) % 2).astype(np.float32)
     assert choose_pairs(problem(ids, labels), [12, 12, 12], [0, 1, 2])[0] == (0, 1)
     assert (1, 2) not in choose_pairs(problem(ids, labels), [12, 12, 12], [1, 2])
+
+
+def test_of_very_many_columns_those_that_tell_most_are_paired(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(6)
+    ids = rng.integers(2, 12, (8000, 4))
+    odds = 2.0 * ((ids[:, 0] + ids[:, 1]) % 2) + 0.3 * (ids[:, 2] + ids[:, 3]) - 5.0 + 3.0 * (ids[:, 2] == ids[:, 3])
+    labels = (rng.random(8000) < 1 / (1 + np.exp(-odds))).astype(np.float32)
+    given, sizes = problem(ids, labels), [12] * 4
+    assert set(choose_pairs(given, sizes, range(4))) == {(0, 1), (2, 3)}
+    monkeypatch.setattr(statistics_pairs, "MOST_COLUMNS", 2)  # the first two tell nothing by themselves
+    assert choose_pairs(given, sizes, range(4)) == [(2, 3)]
 
 
 def test_each_target_takes_its_own_pairs() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from autorec.errors import DataError
+from autorec.export import predictor
+from autorec.loading import load_run
 from tests import fitted
 
 
@@ -71,6 +75,23 @@ def test_rows_that_cannot_be_measured_are_refused(change: dict[str, pl.Expr], me
 def test_an_absent_column_is_named() -> None:
     with pytest.raises(DataError, match=r"column 'country': the column is absent"):
         fitted.single().predict(fitted.clicks(50).drop("country"))
+
+
+def test_a_value_that_cannot_be_read_is_named_with_its_row_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([None, None, DataError("a bad value", row=2, column="price")])
+    model = load_run(fitted.single().directory_)
+
+    def encode(batch: Any, groups: Any) -> Any:
+        found = next(answers)
+        if found is not None:
+            raise found
+        return plain(batch, groups)
+
+    plain = model.encoder.encode
+    monkeypatch.setattr(predictor, "BLOCK", 20)
+    monkeypatch.setattr(model.encoder, "encode", encode)
+    with pytest.raises(DataError, match=r"row 42, column 'price': a bad value"):
+        model.predict(fitted.clicks(50))
 
 
 def test_the_target_is_needed_to_evaluate_but_not_to_predict() -> None:

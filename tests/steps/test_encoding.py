@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,11 @@ SCHEMA = Schema([Feature("a", "categorical"), Feature("c", "categorical")], targ
 
 def rows(**columns: Any) -> Any:
     plain = {"a": ["x", "y", "z", "x"] * 10, "c": ["u", "v"] * 20, "y": [0, 1, 1, 0] * 10}
-    return as_source(pl.DataFrame({**plain, **columns}))
+    return as_source(pl.DataFrame(plain).with_columns(**{name: _column(given) for name, given in columns.items()}))
+
+
+def _column(values: Any) -> Any:
+    return pl.Series(values) if isinstance(values, list) else pl.lit(values)
 
 
 def encode(place: Path, events: list[dict[str, Any]], source: Any = None, clock: Clock | None = None) -> Cache:
@@ -53,6 +58,17 @@ def test_pairs_for_which_there_is_no_time_are_left_out(tmp_path: Path) -> None:
     cache = encode(tmp_path, events, clock=Clock(limit=1e-3, begin=time.monotonic() - 1))
     assert cache.layout.pairs == ()
     assert any("pairs of columns: the time for them is over" in event.get("text", "") for event in events)
+
+
+@pytest.mark.parametrize(("training", "validation"), [(0.0, 1.0), (1.0, 0.0)])
+def test_a_part_whose_weights_are_all_0_is_refused(tmp_path: Path, training: float, validation: float) -> None:
+    schema = replace(SCHEMA, weight="w")
+    config = SearchConfig("ctr", "rows", ["y"])
+    about: dict[str, Any] = {"config": config, "workers": Workers(), "clock": Clock(), "emit": lambda event: None}
+    cache = encoded(tmp_path, rows(w=training), schema, rows(w=validation), **about)
+    name = "validation" if training else "training"
+    with pytest.raises(DataError, match=f"all 40 {name} rows have the weight 0; give more rows"):
+        check_encoded(cache, "ctr", "val_auc", rows())
 
 
 @pytest.mark.parametrize(
