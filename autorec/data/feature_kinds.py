@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from autorec.data.arrow_types import TIME
-from autorec.data.name_hints import says_sequence, says_time
+from autorec.data.name_hints import says_sequence, says_time, whole_numbers_kind
 from autorec.data.schema import Feature
 from autorec.data.text_kinds import is_numeric_text, is_time, list_kind, separator_of
 from autorec.data.whole_numbers import kind_of
@@ -72,9 +72,10 @@ def _of_numbers(name: str, values: pl.Series, is_id: bool, is_time: bool) -> Fou
     if not len(numbers):
         return Found(Feature(name, "numeric", dtype), 0)
     distinct = len(np.unique(numbers))
-    unit = None if is_id else _unix_unit(numbers, is_time or says_time(name))
-    if unit is not None:
-        return Found(Feature(name, "time", dtype, unit=unit), distinct)
+    if not is_id:
+        found = _of_unix_times(name, numbers, dtype, distinct, is_time or says_time(name))
+        if found is not None:
+            return found
     small = np.abs(numbers) < 2.0**53 if dtype == "float" else np.ones(len(numbers), bool)
     if not small.all() or (dtype == "float" and (numbers != np.floor(numbers)).any()):
         return Found(Feature(name, "numeric", dtype), distinct)
@@ -83,6 +84,22 @@ def _of_numbers(name: str, values: pl.Series, is_id: bool, is_time: bool) -> Fou
     if is_time:
         return Found(Feature(name, "numeric", dtype), distinct)
     return _of_whole_numbers(name, numbers.astype(np.int64), dtype, distinct)
+
+
+def _of_unix_times(name: str, numbers: np.ndarray, dtype: str, distinct: int, hinted: bool) -> Found | None:
+    """Returns a time, with a warning if the values alone say so, or None; a name that says otherwise is believed."""
+    if not hinted and whole_numbers_kind(name) is not None:
+        return None
+    unit = _unix_unit(numbers, hinted)
+    if unit is None:
+        return None
+    found = Found(Feature(name, "time", dtype, unit=unit), distinct)
+    if not hinted:
+        found.warnings.append(
+            f"`{name}` was taken as Unix times in {unit}, as its numbers lie within a few of the last years; if they "
+            f"are ids, schema[{name!r}].kind = 'categorical', if they are amounts, 'numeric'"
+        )
+    return found
 
 
 def _of_whole_numbers(name: str, numbers: np.ndarray, dtype: str, distinct: int) -> Found:

@@ -101,6 +101,17 @@ def test_unix_times_are_times_with_their_unit(unit: str) -> None:
     times = (1_700_000_000 + np.random.default_rng(0).integers(0, 10**7, 500)) * factor
     schema = infer({"column": times, "click": np.arange(500) % 2}, target="click")
     assert (schema["column"].kind, schema["column"].unit, schema["column"].dtype) == ("time", unit, "int")
+    assert f"`column` was taken as Unix times in {unit}" in schema.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("ad_id", "categorical"), ("views", "numeric"), ("created_at", "time"), ("time", "time")]
+)
+def test_a_name_decides_whether_numbers_of_ten_digits_are_times(name: str, expected: str) -> None:
+    numbers = 1_500_000_000 + np.random.default_rng(0).integers(0, 50, 500) * 7_919
+    schema = infer({name: numbers, "click": np.arange(500) % 2}, target="click")
+    assert schema[name].kind == expected
+    assert schema.warnings == []
 
 
 @pytest.mark.parametrize("text", ["2024-01-{:02d}", "2024-01-{:02d} 10:00:00.5", "2024-01-{:02d}T10:00:00+02:00"])
