@@ -13,7 +13,8 @@ import pyarrow as pa
 from autorec.data.arrow_types import TIME
 from autorec.data.name_hints import says_sequence, says_time, whole_numbers_kind
 from autorec.data.schema import Feature
-from autorec.data.text_kinds import is_numeric_text, is_time, list_kind, separator_of
+from autorec.data.text_kinds import is_numeric_text, list_kind, separator_of
+from autorec.data.text_times import MISSING_WORDS, are_dates, are_times
 from autorec.data.whole_numbers import kind_of
 
 _YEAR = 365.25 * 86_400
@@ -154,11 +155,17 @@ def _is_date(text: str, form: str) -> bool:
 def _of_text(name: str, cells: pl.Series, is_id: bool) -> Found:
     distinct = cells.n_unique() if len(cells) else 0
     found = Found(Feature(name, "categorical", "string"), distinct)
-    if is_id or not len(cells):
+    written = cells.filter(~cells.is_in(list(MISSING_WORDS)))
+    if is_id or not len(written):
         return found
-    if is_time(cells):
+    if are_times(written):
         found.feature = Feature(name, "time", "time")
-    elif is_numeric_text(cells):
+    elif are_dates(written):
+        found.warnings.append(
+            f"`{name}` looks like dates that are not written as ISO 8601, such as {written[0]!r}; as categories they "
+            "say nothing about later dates: write them like 2024-01-31 or 2024-01-31 23:59:00"
+        )
+    elif is_numeric_text(written):
         found.warnings.append(f"`{name}` holds numbers written as text, read as categories; turn it into numbers")
     elif (separator := separator_of(cells)) is not None:
         lists = cells.str.split(separator)

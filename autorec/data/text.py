@@ -55,11 +55,17 @@ class TextSource(Source):
 
     def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
         schema = self.select(columns)
+        done = 0
         for batch in self._cells(list(columns), lambda name: schema.field(name).type == pa.string()):
             for start in range(0, batch.num_rows, rows):
                 part = batch.slice(start, rows)
-                arrays = [convert(part.column(i), field.type) for i, field in enumerate(schema)]
+                try:
+                    arrays = [convert(part.column(i), field.type, field.name) for i, field in enumerate(schema)]
+                except DataError as error:
+                    row = None if error.row is None else self.line(done + start + error.row)
+                    raise DataError(error.message, file=self.name, row=row, column=error.column) from error
                 yield pa.RecordBatch.from_arrays(arrays, names=schema.names)
+            done += batch.num_rows
 
     def fingerprint(self) -> str:
         return fingerprint.of_files([self._path])

@@ -1,4 +1,4 @@
-"""What columns of text and of lists are: times, delimited lists, numbers written as text, or categories."""
+"""What columns of text and of lists are: delimited lists, numbers written as text, or categories."""
 
 from __future__ import annotations
 
@@ -6,23 +6,9 @@ import re
 
 import polars as pl
 
-from autorec.data.columns import microseconds
 from autorec.data.name_hints import says_sequence
-from autorec.errors import DataError
 
 _SEPARATORS = ("|", "; ", ";", ", ", ",", " ")
-_DATE = r"^\d{4}-\d\d-\d\d"
-
-
-def is_time(cells: pl.Series) -> bool:
-    """Returns whether all cells are ISO 8601 dates or times."""
-    if not cells.str.contains(_DATE).all():
-        return False
-    try:
-        microseconds(cells.to_arrow().cast("string"), None)
-    except DataError:
-        return False
-    return True
 
 
 def is_numeric_text(cells: pl.Series) -> bool:

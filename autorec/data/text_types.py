@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from autorec.data.arrow_types import TIME
-from autorec.data.columns import MISSING_INT, microseconds
+from autorec.data.text_times import MISSING_WORDS, are_times, read_times
 from autorec.errors import DataError
 
-MISSING_WORDS = ("NA", "N/A", "na", "n/a", "null", "NULL", "None", "none", "?", "-", "NaN", "nan", "NAN")
 _CODE = r"^\+|^-?0\d"  # a number would not be written like this
 _LONG = r"^-?\d+$"
-_DATE = r"^\d{4}-\d\d-\d\d"
 _RARE = 0.1
 
 
@@ -64,13 +61,9 @@ class TextColumn:
     def _observe_times(self, cells: pl.Series, present: pl.Series) -> None:
         if self.time is False:
             return
-        shown = cells.filter(present)
-        self.time = bool(shown.str.contains(_DATE).all())
-        if self.time:
-            try:
-                microseconds(shown.to_arrow().cast(pa.string()), None)
-            except DataError:
-                self.time = False
+        found = are_times(cells.filter(present))
+        if found is not None:
+            self.time = found
 
     def decide(self, file: str, name: str, line: int) -> tuple[pa.DataType, str | None]:
         """Returns the type, and a note if text stands among numbers.
@@ -106,14 +99,13 @@ class TextColumn:
         return pa.string(), note if few else None
 
 
-def convert(cells: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Returns text cells as a column of a type that `TextColumn.decide` gave."""
+def convert(cells: pa.Array, kind: pa.DataType, name: str) -> pa.Array:
+    """Returns text cells as a column of a type that `TextColumn.decide` gave; `name` is the column's, for errors."""
     if kind == pa.string():
         return cells
     if kind == pa.null():
         return pa.nulls(len(cells), pa.string())
     if kind == TIME:
-        micros = pa.array(microseconds(cells, None))
-        return pc.if_else(pc.equal(micros, MISSING_INT), None, micros).cast(TIME)
+        return read_times(cells, name).view(pa.int64()).cast(TIME)
     series = pl.from_arrow(cells).str.strip_chars()  # type: ignore[union-attr]
     return series.cast(pl.Int64 if kind == pa.int64() else pl.Float64, strict=False).to_arrow()

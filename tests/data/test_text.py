@@ -1,0 +1,44 @@
+"""CSV and TSV files."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from autorec.data.source import Source
+from autorec.data.table import as_source
+from autorec.errors import DataError
+
+
+def written(folder: Path, text: str, name: str = "x.csv") -> Source:
+    (folder / name).write_text(text, encoding="utf-8")
+    return as_source(folder / name)
+
+
+def values(source: Source, name: str) -> list[Any]:
+    return [value for batch in source.batches([name]) for value in batch.column(0).to_pylist()]
+
+
+def test_dates_stay_times_beside_a_word_for_a_missing_one(tmp_path: Path) -> None:
+    source = written(tmp_path, "t,n\nNA,1\n2024-01-05 05:00:00,2\n?,3\n")
+    assert source.schema.field("t").type == pa.timestamp("us")
+    assert values(source, "t") == [None, datetime(2024, 1, 5, 5), None]
+
+
+def test_words_for_missing_values_in_the_first_blocks_do_not_hide_the_dates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autorec.data.text._BLOCK_BYTES", 64)
+    source = written(tmp_path, "t,n\n" + "NA,1\n" * 40 + "2024-01-05,2\n" * 40)
+    assert values(source, "t") == [None] * 40 + [datetime(2024, 1, 5)] * 40
+
+
+def test_a_late_text_among_dates_is_named_with_line_and_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autorec.data.text._BLOCK_BYTES", 32_768)
+    source = written(tmp_path, "t,n\n" + "2024-01-05,2\n" * 9_000 + "noon,1\n")
+    with pytest.raises(DataError, match="x.csv', row 9002, column 't': a time must be written like .* got 'noon'"):
+        values(source, "t")
