@@ -17,7 +17,8 @@ _RARE = 0.1
 class TextColumn:
     """Learns the type of a column while its cells stream by.
 
-    A column is of numbers if every filled cell is one, or a word for a missing value. A column of fractions in which
+    A column is of numbers if every filled cell is one, or a word for a missing value; one of such words alone has no
+    value and fits every type. A column of fractions in which
     at most one cell in ten is text has mixed types. Whole numbers with leading zeros, or too long for 64 bits, are
     codes, that is text.
     """
@@ -76,11 +77,11 @@ class TextColumn:
         Raises:
             DataError: If text stands among fractions.
         """
-        if self.filled == 0:
+        numbers = self.whole + self.fractions
+        if numbers == 0 and self.texts == 0:
             return pa.null(), None
         if self.time:
             return TIME, None
-        numbers = self.whole + self.fractions
         if self.code or numbers == 0:
             return pa.string(), None
         if self.texts == 0:

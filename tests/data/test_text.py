@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from autorec.data.checks import check_same_columns
+from autorec.data.schema import Feature, Schema
 from autorec.data.source import Source
 from autorec.data.table import as_source
 from autorec.errors import DataError
@@ -42,3 +44,17 @@ def test_a_late_text_among_dates_is_named_with_line_and_column(tmp_path: Path, m
     source = written(tmp_path, "t,n\n" + "2024-01-05,2\n" * 9_000 + "noon,1\n")
     with pytest.raises(DataError, match="x.csv', row 9002, column 't': a time must be written like .* got 'noon'"):
         values(source, "t")
+
+
+def test_a_column_of_words_for_missing_values_has_no_value_and_fits_every_feature(tmp_path: Path) -> None:
+    source = written(tmp_path, "number,id,time,city\nNA,null,?,none\n,NA,NA,none\n")
+    assert source.schema.types == [pa.null()] * 4
+    features = [
+        Feature("number", "numeric", "float"),
+        Feature("id", "categorical", "int"),
+        Feature("time", "time", "time"),
+        Feature("city", "categorical", "string"),
+    ]
+    check_same_columns(Schema(features, ["click"]), source)
+    assert [values(source, name) for name in ("number", "id", "time")] == [[None, None]] * 3
+    assert values(source, "city") == ["none", "none"]
