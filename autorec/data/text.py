@@ -44,23 +44,27 @@ class TextSource(Source):
         _check_is_header(names, self.name)
         self._names = names
         self.rows, learned = self._learn()
-        self.notes = {}
+        self.notes: dict[str, str] = {}
+        self._booleans: set[str] = set()
         fields = []
         for name, column in zip(names, learned):
             kind, note = column.decide(self.name, name, self.line(0))
-            fields.append(pa.field(name, kind))
+            if kind == pa.bool_():
+                self._booleans.add(name)
+            fields.append(pa.field(name, pa.int64() if kind == pa.bool_() else kind))
             if note:
                 self.notes[name] = note
         self.schema = pa.schema(fields)
 
     def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
         schema = self.select(columns)
+        kinds = [pa.bool_() if f.name in self._booleans and f.type == pa.int64() else f.type for f in schema]
         done = 0
         for batch in self._cells(list(columns), lambda name: schema.field(name).type == pa.string()):
             for start in range(0, batch.num_rows, rows):
                 part = batch.slice(start, rows)
                 try:
-                    arrays = [convert(part.column(i), field.type, field.name) for i, field in enumerate(schema)]
+                    arrays = [convert(*each) for each in zip(part.columns, kinds, schema.names)]
                 except DataError as error:
                     row = None if error.row is None else self.line(done + start + error.row)
                     raise DataError(error.message, file=self.name, row=row, column=error.column) from error

@@ -1,4 +1,4 @@
-"""What the cells of a text column are: whole numbers, numbers, times or text."""
+"""What the cells of a text column are: whole numbers, numbers, booleans, times or text."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from autorec.data.arrow_types import TIME
 from autorec.data.text_times import MISSING_WORDS, are_times, read_times
 from autorec.errors import DataError
 
+BOOLEANS = {"True": 1, "False": 0, "true": 1, "false": 0, "TRUE": 1, "FALSE": 0}
 _CODE = r"^\+|^-?0\d"  # a number would not be written like this
 _LONG = r"^-?\d+$"
 _RARE = 0.1
@@ -18,20 +19,20 @@ class TextColumn:
     """Learns the type of a column while its cells stream by.
 
     A column is of numbers if every filled cell is one, or a word for a missing value; one of such words alone has no
-    value and fits every type. A column of fractions in which
+    value and fits every type. True and false alone, in any usual writing, are booleans. A column of fractions in which
     at most one cell in ten is text has mixed types. Whole numbers with leading zeros, or too long for 64 bits, are
     codes, that is text.
     """
 
     def __init__(self) -> None:
-        self.filled = self.whole = self.fractions = self.texts = 0
+        self.filled = self.whole = self.fractions = self.texts = self.booleans = 0
         self.code = False
         self.time: bool | None = None
         self.first_text: tuple[int, str] | None = None
 
     def observe(self, cells: pl.Series, start: int) -> None:
         """Takes the next cells; the first of them stands in row `start`."""
-        if self.code or (self.texts > 1000 and self.texts > _RARE * self.filled):
+        if self.code or (self.texts > max(1000, self.booleans) and self.texts > _RARE * self.filled):
             self.filled += 1
             return  # text, whatever comes
         present = cells.str.len_bytes() > 0
@@ -57,6 +58,8 @@ class TextColumn:
         if text.any() and self.first_text is None:
             at = mask.arg_true().filter(text)[0]
             self.first_text = start + int(at), cells[at]
+        if self.texts == self.booleans:  # else there is other text, whatever comes
+            self.booleans += int(rest.is_in(list(BOOLEANS)).sum())
         self.texts += int(text.sum())
 
     def _observe_times(self, cells: pl.Series, present: pl.Series) -> None:
@@ -82,6 +85,8 @@ class TextColumn:
             return pa.null(), None
         if self.time:
             return TIME, None
+        if numbers == 0 and self.texts == self.booleans:
+            return pa.bool_(), None
         if self.code or numbers == 0:
             return pa.string(), None
         if self.texts == 0:
@@ -101,7 +106,16 @@ class TextColumn:
 
 
 def convert(cells: pa.Array, kind: pa.DataType, name: str) -> pa.Array:
-    """Returns text cells as a column of a type that `TextColumn.decide` gave; `name` is the column's, for errors."""
+    """Returns text cells as a column of a type that `TextColumn.decide` gave, booleans as 0 and 1.
+
+    Args:
+        cells: The cells.
+        kind: The type.
+        name: Column, for errors.
+
+    Raises:
+        DataError: If a cell of a column of times is none.
+    """
     if kind == pa.string():
         return cells
     if kind == pa.null():
@@ -109,4 +123,6 @@ def convert(cells: pa.Array, kind: pa.DataType, name: str) -> pa.Array:
     if kind == TIME:
         return read_times(cells, name).view(pa.int64()).cast(TIME)
     series = pl.from_arrow(cells).str.strip_chars()  # type: ignore[union-attr]
+    if kind == pa.bool_():
+        return series.replace_strict(BOOLEANS, default=None, return_dtype=pl.Int64).to_arrow()
     return series.cast(pl.Int64 if kind == pa.int64() else pl.Float64, strict=False).to_arrow()

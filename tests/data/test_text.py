@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from autorec.data.checks import check_same_columns
+from autorec.data.checks import check_same_columns, check_targets
+from autorec.data.inference import infer
 from autorec.data.schema import Feature, Schema
 from autorec.data.source import Source
 from autorec.data.table import as_source
@@ -58,3 +59,34 @@ def test_a_column_of_words_for_missing_values_has_no_value_and_fits_every_featur
     check_same_columns(Schema(features, ["click"]), source)
     assert [values(source, name) for name in ("number", "id", "time")] == [[None, None]] * 3
     assert values(source, "city") == ["none", "none"]
+
+
+def test_true_and_false_alone_are_one_and_zero_in_every_writing(tmp_path: Path) -> None:
+    source = written(tmp_path, "a,b\nTrue,1\nfalse,true\nTRUE,0\nNA,false\n,1\n")
+    assert source.schema.types == [pa.int64(), pa.string()]
+    assert values(source, "a") == [1, 0, 1, None, None]
+    assert values(source, "b") == ["1", "true", "0", "false", "1"]
+
+
+def test_a_late_other_word_among_booleans_makes_all_of_them_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autorec.data.text._BLOCK_BYTES", 8_192)
+    source = written(tmp_path, "a,n\n" + "True,2\n" * 9_000 + "maybe,1\n")
+    assert values(source, "a") == ["True"] * 9_000 + ["maybe"]
+
+
+def test_booleans_of_a_text_file_are_a_target_and_a_feature_as_those_of_a_frame_are(tmp_path: Path) -> None:
+    rows = [(i % 3 == 0, i % 2 == 0) for i in range(60)]
+    source = written(tmp_path, "seen,click\n" + "".join(f"{a},{b}\n" for a, b in rows))
+    schema = infer(source, target="click")
+    frame = {"seen": [a for a, _ in rows], "click": [b for _, b in rows]}
+    assert schema.features == infer(frame, target="click").features
+    check_same_columns(schema, as_source(frame))
+    check_targets(source, schema, "ctr")
+
+
+def test_booleans_are_texts_where_the_schema_expects_text(tmp_path: Path) -> None:
+    source = written(tmp_path, "a,n\ntrue,1\n")
+    check_same_columns(Schema([Feature("a", "categorical", "string")], ["click"]), source)
+    assert values(source, "a") == ["true"]
