@@ -37,6 +37,9 @@ class TextSource(Source):
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self._path = path
+        suffixes = [suffix.lower() for suffix in path.suffixes]
+        self._gzipped = suffixes[-1:] == [".gz"]
+        self._tabs = (suffixes[:-1] if self._gzipped else suffixes)[-1:] == [".tsv"]
         self._quoted_lines = False
         self._header = self._read_header()
         names = [name.strip() for name in self._header]
@@ -85,14 +88,14 @@ class TextSource(Source):
         return True
 
     def _open(self) -> TextIO:
-        opener: Any = gzip.open if self._path.suffix == ".gz" else open
+        opener: Any = gzip.open if self._gzipped else open
         return opener(self._path, "rt", encoding="utf-8-sig", newline="")
 
     def _read_header(self) -> list[str]:
         try:
             with self._open() as file:
                 line = file.readline()
-                self._delimiter = "\t" if ".tsv" in self._path.suffixes else max(_DELIMITERS, key=line.count)
+                self._delimiter = "\t" if self._tabs else max(_DELIMITERS, key=line.count)
                 file.seek(0)
                 header = next(csv.reader(file, delimiter=self._delimiter), [])
         except (UnicodeDecodeError, EOFError, OSError) as error:
@@ -122,7 +125,7 @@ class TextSource(Source):
         """Streams cells as text, those of some columns as dictionaries."""
         types = {n: pa.dictionary(pa.int32(), pa.string()) if as_dictionary(n) else pa.string() for n in columns}
         try:
-            with pa.input_stream(self._path, compression="gzip" if self._path.suffix == ".gz" else None) as stream:
+            with pa.input_stream(self._path, compression="gzip" if self._gzipped else None) as stream:
                 yield from pc.open_csv(
                     stream,
                     pc.ReadOptions(column_names=self._names, skip_rows=1, block_size=_BLOCK_BYTES),

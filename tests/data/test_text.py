@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,15 @@ def test_booleans_are_texts_where_the_schema_expects_text(tmp_path: Path) -> Non
     source = written(tmp_path, "a,n\ntrue,1\n")
     check_same_columns(Schema([Feature("a", "categorical", "string")], ["click"]), source)
     assert values(source, "a") == ["true"]
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter"),
+    [("log.tsv.clean.csv", ","), ("X.TSV", "\t"), ("X.CSV.GZ", ","), ("x.tsv.Gz", "\t"), ("x.csv.tsv.gz", "\t")],
+)
+def test_the_last_suffix_says_the_format_in_any_case(name: str, delimiter: str, tmp_path: Path) -> None:
+    text = f"a,b{delimiter}c\n1{delimiter}2\n".encode() if delimiter == "\t" else b"a,b\n1,2\n"
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.lower().endswith(".gz") else text)
+    source = as_source(tmp_path / name)
+    assert source.schema.names == (["a,b", "c"] if delimiter == "\t" else ["a", "b"])
+    assert values(source, source.schema.names[1]) == [2]
