@@ -25,7 +25,7 @@ class TextSource(Source):
     """A CSV or TSV file with a header line.
 
     The types come from a pass over the whole file (see `TextColumn`), so that no late row can contradict them. An
-    empty field is missing.
+    empty field is missing. A column of fractions in which some text stands is refused when it is read.
 
     Args:
         path: The file; `.tsv` is split at tabs, `.csv` at the delimiter its header shows.
@@ -49,9 +49,14 @@ class TextSource(Source):
         self.rows, learned = self._learn()
         self.notes: dict[str, str] = {}
         self._booleans: set[str] = set()
+        self._mixed: dict[str, DataError] = {}
         fields = []
         for name, column in zip(names, learned):
-            kind, note = column.decide(self.name, name, self.line(0))
+            try:
+                kind, note = column.decide(self.name, name, self.line(0))
+            except DataError as error:  # no matter to who reads other columns
+                self._mixed[name] = error
+                kind, note = pa.float64(), None
             if kind == pa.bool_():
                 self._booleans.add(name)
             fields.append(pa.field(name, pa.int64() if kind == pa.bool_() else kind))
@@ -74,6 +79,12 @@ class TextSource(Source):
                 yield pa.RecordBatch.from_arrays(arrays, names=schema.names)
             done += batch.num_rows
 
+    def select(self, columns: Sequence[str]) -> pa.Schema:
+        for name in columns:
+            if name in self._mixed:
+                raise self._mixed[name]
+        return super().select(columns)
+
     def fingerprint(self) -> str:
         return fingerprint.of_files([self._path])
 
@@ -84,6 +95,7 @@ class TextSource(Source):
         index = self.schema.get_field_index(name)
         if index < 0:
             return False
+        self._mixed.pop(name, None)
         self.schema = self.schema.set(index, pa.field(name, pa.string()))
         return True
 

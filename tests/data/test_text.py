@@ -103,3 +103,14 @@ def test_the_last_suffix_says_the_format_in_any_case(name: str, delimiter: str, 
     source = as_source(tmp_path / name)
     assert source.schema.names == (["a,b", "c"] if delimiter == "\t" else ["a", "b"])
     assert values(source, source.schema.names[1]) == [2]
+
+
+def test_text_among_fractions_matters_only_to_who_reads_that_column(tmp_path: Path) -> None:
+    source = written(tmp_path, "price,note,click\n" + "1.5,2.5,0\n2.5,1.5,1\n" * 20 + "0.5,n.b.,1\n")
+    assert values(source, "price")[-1] == 0.5
+    place = "x.csv', row 42, column 'note': mixed types: 'n.b.' stands in a column of numbers"
+    for read in (lambda: values(source, "note"), lambda: infer(source, target="click")):
+        with pytest.raises(DataError, match=place):
+            read()
+    assert source.read_as_text("note")
+    assert values(source, "note")[-1] == "n.b."
