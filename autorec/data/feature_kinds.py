@@ -170,6 +170,11 @@ def _of_text(name: str, cells: pl.Series, is_id: bool) -> Found:
     elif (separator := separator_of(cells)) is not None:
         lists = cells.str.split(separator)
         found.feature = Feature(name, list_kind(name, lists), "string", separator=separator)
+    if len(written) and written.str.contains(r"^\s*\[.*\]\s*$").all():
+        found.warnings.append(
+            f"`{name}` holds lists written as text, such as {written[0]!r}, whose brackets stick to their values; "
+            f"give lists, or values split at one sign, such as 1|2"
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the cells of a text column are: whole numbers, numbers, booleans, times or text."""
+"""What the cells of a text column are: whole numbers, numbers, booleans, times, lists or text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import polars as pl
 import pyarrow as pa
 
 from autorec.data.arrow_types import TIME
+from autorec.data.text_lists import Lists, common, lists_of, read_lists
 from autorec.data.text_times import MISSING_WORDS, are_times, read_times
 from autorec.errors import DataError
 
@@ -13,13 +14,15 @@ BOOLEANS = {"True": 1, "False": 0, "true": 1, "false": 0, "TRUE": 1, "FALSE": 0}
 _CODE = r"^\+|^-?0\d"  # a number would not be written like this
 _LONG = r"^-?\d+$"
 _RARE = 0.1
+_LISTS = {Lists.EMPTY: pa.null(), Lists.WHOLE: pa.list_(pa.int64()), Lists.TEXTS: pa.list_(pa.string())}
 
 
 class TextColumn:
     """Learns the type of a column while its cells stream by.
 
     A column is of numbers if every filled cell is one, or a word for a missing value; one of such words alone has no
-    value and fits every type. True and false alone, in any usual writing, are booleans. A column of fractions in which
+    value and fits every type. True and false alone, in any usual writing, are booleans, and lists as Python
+    and JSON write them are lists. A column of fractions in which
     at most one cell in ten is text has mixed types. Whole numbers with leading zeros, or too long for 64 bits, are
     codes, that is text.
     """
@@ -28,13 +31,14 @@ class TextColumn:
         self.filled = self.whole = self.fractions = self.texts = self.booleans = 0
         self.code = False
         self.time: bool | None = None
+        self.lists: Lists | None = None
         self.first_text: tuple[int, str] | None = None
 
     def observe(self, cells: pl.Series, start: int) -> None:
         """Takes the next cells; the first of them stands in row `start`."""
-        if self.code or (self.texts > max(1000, self.booleans) and self.texts > _RARE * self.filled):
+        if self._is_text():
             self.filled += 1
-            return  # text, whatever comes
+            return
         present = cells.str.len_bytes() > 0
         filled = int(present.sum())
         if filled == 0:
@@ -58,9 +62,21 @@ class TextColumn:
         if text.any() and self.first_text is None:
             at = mask.arg_true().filter(text)[0]
             self.first_text = start + int(at), cells[at]
+        self._observe_texts(rest.filter(text))
+
+    def _observe_texts(self, texts: pl.Series) -> None:
         if self.texts == self.booleans:  # else there is other text, whatever comes
-            self.booleans += int(rest.is_in(list(BOOLEANS)).sum())
-        self.texts += int(text.sum())
+            self.booleans += int(texts.is_in(list(BOOLEANS)).sum())
+        if self.texts == 0:
+            self.lists = lists_of(texts)
+        elif self.lists is not None and len(texts):
+            self.lists = common(self.lists, lists_of(texts))
+        self.texts += len(texts)
+
+    def _is_text(self) -> bool:
+        """Returns whether the cells so far make the column text, whatever comes."""
+        settled = self.texts > max(1000, self.booleans) and self.texts > _RARE * self.filled
+        return self.code or (settled and self.lists is None)
 
     def _observe_times(self, cells: pl.Series, present: pl.Series) -> None:
         if self.time is False:
@@ -87,6 +103,8 @@ class TextColumn:
             return TIME, None
         if numbers == 0 and self.texts == self.booleans:
             return pa.bool_(), None
+        if numbers == 0 and self.lists is not None:
+            return _LISTS[self.lists], None
         if self.code or numbers == 0:
             return pa.string(), None
         if self.texts == 0:
@@ -122,6 +140,8 @@ def convert(cells: pa.Array, kind: pa.DataType, name: str) -> pa.Array:
         return pa.nulls(len(cells), pa.string())
     if kind == TIME:
         return read_times(cells, name).view(pa.int64()).cast(TIME)
+    if pa.types.is_list(kind):
+        return read_lists(cells, kind)
     series = pl.from_arrow(cells).str.strip_chars()  # type: ignore[union-attr]
     if kind == pa.bool_():
         return series.replace_strict(BOOLEANS, default=None, return_dtype=pl.Int64).to_arrow()

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -114,3 +115,25 @@ def test_text_among_fractions_matters_only_to_who_reads_that_column(tmp_path: Pa
             read()
     assert source.read_as_text("note")
     assert values(source, "note")[-1] == "n.b."
+
+
+def test_lists_as_pandas_writes_them_are_lists(tmp_path: Path) -> None:
+    lists = [[k % 7, k % 5, k % 11][: k % 4] for k in range(60)]
+    words = [[f"w{k}" for k in values] for values in lists]
+    frame = pd.DataFrame({"past": lists, "tags": words, "click": [0, 1] * 30})
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    source = as_source(tmp_path / "x.csv")
+    assert (values(source, "past"), values(source, "tags")) == (lists, words)
+    assert infer(source, target="click").features == infer(frame, target="click").features
+
+
+def test_a_late_text_among_lists_makes_all_of_them_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autorec.data.text._BLOCK_BYTES", 8_192)
+    source = written(tmp_path, "a;n\n" + "[1, 2];2\n" * 9_000 + "new;1\n")
+    assert values(source, "a") == ["[1, 2]"] * 9_000 + ["new"]
+
+
+def test_lists_are_texts_where_the_schema_splits_texts(tmp_path: Path) -> None:
+    source = written(tmp_path, "a;n\n[1, 2];2\n")
+    check_same_columns(Schema([Feature("a", "bag", "string", separator=", ")], ["click"]), source)
+    assert values(source, "a") == ["[1, 2]"]
