@@ -13,7 +13,7 @@ import pyarrow as pa
 from autorec.data.arrow_types import TIME
 from autorec.data.name_hints import says_sequence, says_time, whole_numbers_kind
 from autorec.data.schema import Feature
-from autorec.data.text_kinds import is_numeric_text, list_kind, separator_of
+from autorec.data.text_kinds import is_comma_text, is_numeric_text, list_kind, separator_of
 from autorec.data.text_times import MISSING_WORDS, are_dates, are_times
 from autorec.data.whole_numbers import kind_of
 
@@ -170,6 +170,11 @@ def _of_text(name: str, cells: pl.Series, is_id: bool) -> Found:
     elif (separator := separator_of(cells)) is not None:
         lists = cells.str.split(separator)
         found.feature = Feature(name, list_kind(name, lists), "string", separator=separator)
+    elif is_comma_text(written):
+        found.warnings.append(
+            f"`{name}` holds numbers written with commas, such as {written[0]!r}, read as categories; turn it into "
+            "numbers, written like 1234.5"
+        )
     if len(written) and written.str.contains(r"^\s*\[.*\]\s*$").all():
         found.warnings.append(
             f"`{name}` holds lists written as text, such as {written[0]!r}, whose brackets stick to their values; "

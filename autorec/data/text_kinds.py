@@ -8,12 +8,18 @@ import polars as pl
 
 from autorec.data.name_hints import says_sequence
 
+_WITH_COMMA = r"^\s*[+-]?(\d+|\d+,\d+|\d{1,3}(,\d{3})+(\.\d+)?|\d{1,3}(\.\d{3})+(,\d+)?)\s*$"
 _SEPARATORS = ("|", "; ", ";", ", ", ",", " ")
 
 
 def is_numeric_text(cells: pl.Series) -> bool:
     """Returns whether all cells are numbers and some have a fraction."""
     return cells.cast(pl.Float64, strict=False).null_count() == 0 and bool(cells.str.contains(r"\d\.\d").any())
+
+
+def is_comma_text(cells: pl.Series) -> bool:
+    """Returns whether all cells are numbers and some have a comma: before decimals, or between thousands."""
+    return bool(cells.str.contains(_WITH_COMMA).all()) and bool(cells.str.contains(",", literal=True).any())
 
 
 def separator_of(cells: pl.Series) -> str | None:

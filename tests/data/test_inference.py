@@ -146,6 +146,14 @@ def test_texts_with_a_delimiter_that_are_no_lists_are_categories(cells: list[str
     assert kind(cells * 30) == "categorical"
 
 
+@pytest.mark.parametrize("form", ["{},5", "-{},25", "1.0{:02d},5", "1,0{:02d}.5", "{},200"])
+def test_numbers_written_with_commas_are_categories_with_a_warning(form: str) -> None:
+    cells = [form.format(i % 40) for i in range(200)]
+    schema = infer({"price": [*cells, "NA"], "click": [0] + [0, 1] * 100}, target="click")
+    assert schema["price"].kind == "categorical"
+    assert f"`price` holds numbers written with commas, such as {cells[0]!r}" in schema.warnings[0]
+
+
 @pytest.mark.parametrize(
     ("name", "lists", "expected"),
     [
