@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from autorec.data import fingerprint
+from autorec.data.arrow_types import normal_type
 from autorec.data.source import BLOCK, Source, check_names
 from autorec.data.text_types import TextColumn, convert
 from autorec.errors import DataError
@@ -25,7 +26,8 @@ class TextSource(Source):
     """A CSV or TSV file with a header line.
 
     The types come from a pass over the whole file (see `TextColumn`), so that no late row can contradict them. An
-    empty field is missing. A column of fractions in which some text stands is refused when it is read.
+    empty field is missing. Where fields are split at semicolons, decimals may stand behind a comma. A column of
+    fractions in which some text stands is refused when it is read.
 
     Args:
         path: The file; `.tsv` is split at tabs, `.csv` at the delimiter its header shows.
@@ -48,7 +50,7 @@ class TextSource(Source):
         self._names = names
         self.rows, learned = self._learn()
         self.notes: dict[str, str] = {}
-        self._booleans: set[str] = set()
+        self._kinds: dict[str, pa.DataType] = {}
         self._mixed: dict[str, DataError] = {}
         fields = []
         for name, column in zip(names, learned):
@@ -57,16 +59,15 @@ class TextSource(Source):
             except DataError as error:  # no matter to who reads other columns
                 self._mixed[name] = error
                 kind, note = pa.float64(), None
-            if kind == pa.bool_():
-                self._booleans.add(name)
-            fields.append(pa.field(name, pa.int64() if kind == pa.bool_() else kind))
+            self._kinds[name] = kind
+            fields.append(pa.field(name, normal_type(kind)))
             if note:
                 self.notes[name] = note
         self.schema = pa.schema(fields)
 
     def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
         schema = self.select(columns)
-        kinds = [pa.bool_() if f.name in self._booleans and f.type == pa.int64() else f.type for f in schema]
+        kinds = [self._kinds[name] for name in columns]
         done = 0
         for batch in self._cells(list(columns), lambda name: schema.field(name).type == pa.string()):
             for start in range(0, batch.num_rows, rows):
@@ -96,6 +97,7 @@ class TextSource(Source):
         if index < 0:
             return False
         self._mixed.pop(name, None)
+        self._kinds[name] = pa.string()
         self.schema = self.schema.set(index, pa.field(name, pa.string()))
         return True
 
@@ -119,7 +121,7 @@ class TextSource(Source):
     def _learn(self) -> tuple[int, list[TextColumn]]:
         """Passes over the file; once more with line ends allowed in quoted fields if it does not parse without."""
         for self._quoted_lines in (False, True):
-            learned, rows = [TextColumn() for _ in self._names], 0
+            learned, rows = [TextColumn(commas=self._delimiter == ";") for _ in self._names], 0
             try:
                 for batch in self._cells(self._names, lambda name: False):
                     for column, cells in zip(learned, batch.columns):

@@ -11,6 +11,8 @@ from autorec.data.text_times import MISSING_WORDS, are_times, read_times
 from autorec.errors import DataError
 
 BOOLEANS = {"True": 1, "False": 0, "true": 1, "false": 0, "TRUE": 1, "FALSE": 0}
+COMMA = pa.decimal128(38)  # stands for fractions behind a comma
+_FRACTION = r"^[+-]?\d+,\d+$"
 _CODE = r"^\+|^-?0\d"  # a number would not be written like this
 _LONG = r"^-?\d+$"
 _RARE = 0.1
@@ -25,10 +27,14 @@ class TextColumn:
     and JSON write them are lists. A column of fractions in which
     at most one cell in ten is text has mixed types. Whole numbers with leading zeros, or too long for 64 bits, are
     codes, that is text.
+
+    Args:
+        commas: Whether decimals may stand behind a comma, as they do where fields are split at semicolons.
     """
 
-    def __init__(self) -> None:
-        self.filled = self.whole = self.fractions = self.texts = self.booleans = 0
+    def __init__(self, *, commas: bool = False) -> None:
+        self._commas = commas
+        self.filled = self.whole = self.fractions = self.texts = self.booleans = self.decimals = 0
         self.code = False
         self.time: bool | None = None
         self.lists: Lists | None = None
@@ -67,6 +73,8 @@ class TextColumn:
     def _observe_texts(self, texts: pl.Series) -> None:
         if self.texts == self.booleans:  # else there is other text, whatever comes
             self.booleans += int(texts.is_in(list(BOOLEANS)).sum())
+        if self._commas and self.texts == self.decimals:
+            self.decimals += int(texts.str.contains(_FRACTION).sum())
         if self.texts == 0:
             self.lists = lists_of(texts)
         elif self.lists is not None and len(texts):
@@ -75,7 +83,7 @@ class TextColumn:
 
     def _is_text(self) -> bool:
         """Returns whether the cells so far make the column text, whatever comes."""
-        settled = self.texts > max(1000, self.booleans) and self.texts > _RARE * self.filled
+        settled = self.texts > max(1000, self.booleans, self.decimals) and self.texts > _RARE * self.filled
         return self.code or (settled and self.lists is None)
 
     def _observe_times(self, cells: pl.Series, present: pl.Series) -> None:
@@ -86,7 +94,7 @@ class TextColumn:
             self.time = found
 
     def decide(self, file: str, name: str, line: int) -> tuple[pa.DataType, str | None]:
-        """Returns the type, and a note if text stands among numbers.
+        """Returns the type, and a note if text stands among numbers; `bool` and `COMMA` become 0 and 1 and fractions.
 
         Args:
             file: File, for the error.
@@ -105,6 +113,8 @@ class TextColumn:
             return pa.bool_(), None
         if numbers == 0 and self.lists is not None:
             return _LISTS[self.lists], None
+        if self.texts and self.texts == self.decimals and not self.fractions and not self.code:
+            return COMMA, None
         if self.code or numbers == 0:
             return pa.string(), None
         if self.texts == 0:
@@ -124,7 +134,7 @@ class TextColumn:
 
 
 def convert(cells: pa.Array, kind: pa.DataType, name: str) -> pa.Array:
-    """Returns text cells as a column of a type that `TextColumn.decide` gave, booleans as 0 and 1.
+    """Returns text cells as a column of a type that `TextColumn.decide` gave, in its normal type.
 
     Args:
         cells: The cells.
@@ -145,4 +155,6 @@ def convert(cells: pa.Array, kind: pa.DataType, name: str) -> pa.Array:
     series = pl.from_arrow(cells).str.strip_chars()  # type: ignore[union-attr]
     if kind == pa.bool_():
         return series.replace_strict(BOOLEANS, default=None, return_dtype=pl.Int64).to_arrow()
+    if kind == COMMA:
+        series = series.str.replace(",", ".", literal=True)
     return series.cast(pl.Int64 if kind == pa.int64() else pl.Float64, strict=False).to_arrow()

@@ -137,3 +137,21 @@ def test_lists_are_texts_where_the_schema_splits_texts(tmp_path: Path) -> None:
     source = written(tmp_path, "a;n\n[1, 2];2\n")
     check_same_columns(Schema([Feature("a", "bag", "string", separator=", ")], ["click"]), source)
     assert values(source, "a") == ["[1, 2]"]
+
+
+def test_decimals_behind_a_comma_are_numbers_where_semicolons_split_fields(tmp_path: Path) -> None:
+    source = written(tmp_path, "a;b;c\n12,5;1,5;x,1\n;2.5;y,2\n-3;3;z,3\nNA;4,5;z,4\n0,25;5;z,5\n")
+    assert source.schema.types[0] == pa.float64()
+    assert values(source, "a") == [12.5, None, -3.0, None, 0.25]
+    assert values(source, "b") == ["1,5", "2.5", "3", "4,5", "5"]
+    assert values(source, "c") == ["x,1", "y,2", "z,3", "z,4", "z,5"]
+
+
+def test_decimals_behind_a_comma_stay_text_where_commas_split_fields(tmp_path: Path) -> None:
+    assert values(written(tmp_path, 'a,b\n"12,5",1\n'), "a") == ["12,5"]
+
+
+def test_a_late_text_among_decimals_makes_all_of_them_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autorec.data.text._BLOCK_BYTES", 8_192)
+    source = written(tmp_path, "a;n\n" + "1,25;2\n" * 9_000 + "new;1\n")
+    assert values(source, "a") == ["1,25"] * 9_000 + ["new"]

@@ -22,7 +22,8 @@ from autorec.data.text_lists import Lists, common, lists_of, read_lists
 def test_lists_are_known_and_read(cells: list[str], kind: Lists, expected: list[Any]) -> None:
     assert lists_of(pl.Series(cells)) == kind
     element = pa.int64() if kind == Lists.WHOLE else pa.string()
-    assert read_lists(pa.array([*cells, "", "NA", None]), pa.list_(element)).to_pylist() == [*expected, None, None, None]
+    found = read_lists(pa.array([*cells, "", "NA", None]), pa.list_(element))
+    assert found.to_pylist() == [*expected, None, None, None]
 
 
 @pytest.mark.parametrize("cells", [["[1, 2]", "1"], ["[1]", "['a']"], ["['a, b']"], ["[1 2]"], ["[0.5]"], ["[draft]"]])

@@ -55,7 +55,7 @@ def test_dates_that_are_not_iso_are_categories_with_a_warning() -> None:
     cells = [f"Jan {1 + i % 28}, 2024 {1 + i % 12}:05 PM" for i in range(300)]
     schema = infer({"day": [*cells, "NA"], "click": [0] + [0, 1] * 150}, target="click")
     assert (schema["day"].kind, schema["day"].separator) == ("categorical", None)
-    assert "`day` looks like dates that are not written as ISO 8601, such as 'Jan 1, 2024 1:05 PM'" in schema.warnings[0]
+    assert "`day` looks like dates that are not written as ISO 8601, such as 'Jan 1, 2024" in schema.warnings[0]
 
 
 def test_a_text_that_is_no_time_under_the_role_is_named_with_file_row_and_column() -> None:
