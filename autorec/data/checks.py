@@ -45,9 +45,11 @@ def check_same_columns(schema: Schema, source: Source) -> None:
 
 def _check_type(feature: Feature, source: Source) -> None:
     received = source.schema.field(feature.name).type
-    if received == pa.null() or _fits(feature, received):
+    if _fits(feature, received):
         return
     if _reads_text(feature) and source.read_as_text(feature.name):
+        return  # also where a text file has words such as NA alone, which may be categories
+    if received == pa.null():
         return
     hint = ""
     if feature.kind == "categorical" and feature.dtype == "string" and received == pa.int64():

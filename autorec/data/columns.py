@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from autorec.data.schema import Feature
+from autorec.data.text_times import read_times
 from autorec.errors import DataError
 
 MISSING_INT = np.iinfo(np.int64).min
@@ -31,10 +32,16 @@ def numbers(array: pa.Array, name: str | None = None) -> np.ndarray:
     return values.to_numpy(zero_copy_only=False)  # a null becomes NaN
 
 
-def microseconds(array: pa.Array, unit: str | None) -> np.ndarray:
-    """Returns int64 microseconds since 1970, `MISSING_INT` where missing or not finite."""
-    if pa.types.is_string(array.type) or pa.types.is_dictionary(array.type):
-        array = _text_times(array)
+def microseconds(array: pa.Array, unit: str | None, name: str | None = None) -> np.ndarray:
+    """Returns int64 microseconds since 1970, `MISSING_INT` where missing or not finite.
+
+    Raises:
+        DataError: If a text is no time; names the row and the column.
+    """
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_string(array.type):
+        array = read_times(array, name)
     if pa.types.is_timestamp(array.type):
         values = array.cast(pa.timestamp("us", array.type.tz), safe=False).view(pa.int64())
         return values.fill_null(MISSING_INT).to_numpy(zero_copy_only=False)
@@ -55,25 +62,6 @@ def order_values(array: pa.Array) -> np.ndarray:
     if pa.types.is_timestamp(array.type) or pa.types.is_string(array.type) or pa.types.is_dictionary(array.type):
         return microseconds(array, None)
     return array.fill_null(MISSING_INT).to_numpy(zero_copy_only=False)
-
-
-def _text_times(array: pa.Array) -> pa.Array:
-    """Reads ISO 8601 dates and times; those without a zone are in UTC."""
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    array = _blank_to_null(array)
-    for kind in (pa.timestamp("us"), pa.timestamp("us", "UTC"), pa.timestamp("ns")):
-        try:
-            return pc.cast(array, kind).cast(pa.timestamp("us", kind.tz), safe=False)
-        except pa.ArrowInvalid:
-            continue
-    for row, text in enumerate(array):
-        try:
-            pc.cast(text, pa.timestamp("us"))
-        except pa.ArrowInvalid:
-            allowed = "a time must be written like 2024-01-31 or 2024-01-31 23:59:00, all with a zone or all without"
-            raise DataError(f"{allowed}, got {text.as_py()!r}", row=row) from None
-    raise DataError("times are written in different ways; write all with a zone, or all without")
 
 
 def dictionary(array: pa.Array) -> pa.DictionaryArray:

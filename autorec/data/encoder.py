@@ -130,7 +130,7 @@ class Encoder:
                 out[:, at] = self.vocabularies[table_of(feature)].lookup(column)
                 at += 1
             elif feature.kind == "time":
-                micros = columns.microseconds(column_of(batch, feature.name), feature.unit)
+                micros = columns.microseconds(column_of(batch, feature.name), feature.unit, feature.name)
                 out[:, at : at + 2] = columns.time_ids(micros)
                 at += 2
         return out
@@ -143,7 +143,7 @@ class Encoder:
                 out[:, at] = columns.numbers(column_of(batch, feature.name), feature.name)
                 at += 1
             elif feature.kind == "time":
-                micros = columns.microseconds(column_of(batch, feature.name), feature.unit)
+                micros = columns.microseconds(column_of(batch, feature.name), feature.unit, feature.name)
                 out[:, at : at + 5] = columns.time_numbers(micros, self.latest[feature.name])
                 at += 5
         return out

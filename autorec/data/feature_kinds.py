@@ -11,9 +11,10 @@ import polars as pl
 import pyarrow as pa
 
 from autorec.data.arrow_types import TIME
-from autorec.data.name_hints import says_sequence, says_time
+from autorec.data.name_hints import says_sequence, says_time, whole_numbers_kind
 from autorec.data.schema import Feature
-from autorec.data.text_kinds import is_numeric_text, is_time, list_kind, separator_of
+from autorec.data.text_kinds import is_comma_text, is_numeric_text, list_kind, separator_of
+from autorec.data.text_times import MISSING_WORDS, are_dates, are_times
 from autorec.data.whole_numbers import kind_of
 
 _YEAR = 365.25 * 86_400
@@ -72,9 +73,10 @@ def _of_numbers(name: str, values: pl.Series, is_id: bool, is_time: bool) -> Fou
     if not len(numbers):
         return Found(Feature(name, "numeric", dtype), 0)
     distinct = len(np.unique(numbers))
-    unit = None if is_id else _unix_unit(numbers, is_time or says_time(name))
-    if unit is not None:
-        return Found(Feature(name, "time", dtype, unit=unit), distinct)
+    if not is_id:
+        found = _of_unix_times(name, numbers, dtype, distinct, is_time or says_time(name))
+        if found is not None:
+            return found
     small = np.abs(numbers) < 2.0**53 if dtype == "float" else np.ones(len(numbers), bool)
     if not small.all() or (dtype == "float" and (numbers != np.floor(numbers)).any()):
         return Found(Feature(name, "numeric", dtype), distinct)
@@ -83,6 +85,22 @@ def _of_numbers(name: str, values: pl.Series, is_id: bool, is_time: bool) -> Fou
     if is_time:
         return Found(Feature(name, "numeric", dtype), distinct)
     return _of_whole_numbers(name, numbers.astype(np.int64), dtype, distinct)
+
+
+def _of_unix_times(name: str, numbers: np.ndarray, dtype: str, distinct: int, hinted: bool) -> Found | None:
+    """Returns a time, with a warning if the values alone say so, or None; a name that says otherwise is believed."""
+    if not hinted and whole_numbers_kind(name) is not None:
+        return None
+    unit = _unix_unit(numbers, hinted)
+    if unit is None:
+        return None
+    found = Found(Feature(name, "time", dtype, unit=unit), distinct)
+    if not hinted:
+        found.warnings.append(
+            f"`{name}` was taken as Unix times in {unit}, as its numbers lie within a few of the last years; if they "
+            f"are ids, schema[{name!r}].kind = 'categorical', if they are amounts, 'numeric'"
+        )
+    return found
 
 
 def _of_whole_numbers(name: str, numbers: np.ndarray, dtype: str, distinct: int) -> Found:
@@ -137,15 +155,31 @@ def _is_date(text: str, form: str) -> bool:
 def _of_text(name: str, cells: pl.Series, is_id: bool) -> Found:
     distinct = cells.n_unique() if len(cells) else 0
     found = Found(Feature(name, "categorical", "string"), distinct)
-    if is_id or not len(cells):
+    written = cells.filter(~cells.is_in(list(MISSING_WORDS)))
+    if is_id or not len(written):
         return found
-    if is_time(cells):
+    if are_times(written):
         found.feature = Feature(name, "time", "time")
-    elif is_numeric_text(cells):
+    elif are_dates(written):
+        found.warnings.append(
+            f"`{name}` looks like dates that are not written as ISO 8601, such as {written[0]!r}; as categories they "
+            "say nothing about later dates: write them like 2024-01-31 or 2024-01-31 23:59:00"
+        )
+    elif is_numeric_text(written):
         found.warnings.append(f"`{name}` holds numbers written as text, read as categories; turn it into numbers")
     elif (separator := separator_of(cells)) is not None:
         lists = cells.str.split(separator)
         found.feature = Feature(name, list_kind(name, lists), "string", separator=separator)
+    elif is_comma_text(written):
+        found.warnings.append(
+            f"`{name}` holds numbers written with commas, such as {written[0]!r}, read as categories; turn it into "
+            "numbers, written like 1234.5"
+        )
+    if len(written) and written.str.contains(r"^\s*\[.*\]\s*$").all():
+        found.warnings.append(
+            f"`{name}` holds lists written as text, such as {written[0]!r}, whose brackets stick to their values; "
+            f"give lists, or values split at one sign, such as 1|2"
+        )
     return found
 
 

@@ -142,6 +142,20 @@ def _check_roles(source: Source, schema: Schema, roles: Mapping[str, str | None]
             raise DataError(f"a weight must be a number, got {kind}", file=source.name, column=name)
         if role != "weight" and pa.types.is_list(kind):
             raise DataError(f"the {role} must be one value, got {kind}", file=source.name, column=name)
+        if role == "time" and kind == pa.string():
+            _check_times(source, name)
+
+
+def _check_times(source: Source, name: str) -> None:
+    """Reads the texts that shall order the rows, while the place of one that is no time can be told."""
+    start = 0
+    for batch in source.batches([name]):
+        try:
+            columns.microseconds(batch.column(0), None, name)
+        except DataError as error:
+            row = None if error.row is None else source.line(start + error.row)
+            raise DataError(error.message, file=source.name, row=row, column=name) from error
+        start += batch.num_rows
 
 
 def _found(source: Source, schema: Schema, sample: pa.Table, name: str) -> Found:
@@ -225,7 +239,7 @@ def _single(array: pa.Array, feature: Feature, target: np.ndarray) -> tuple[np.n
         indices = codes.dictionary_encode().indices.fill_null(-1)
         return indices.to_numpy(zero_copy_only=False).astype(np.int64), target, False
     if feature.kind == "time":
-        micros = columns.microseconds(array, feature.unit)
+        micros = columns.microseconds(array, feature.unit, feature.name)
         return np.where(micros == columns.MISSING_INT, np.nan, micros.astype(float)), target, True
     values = columns.numbers(array)
     return np.where(np.isfinite(values), values, np.nan), target, True

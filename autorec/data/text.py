@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from autorec.data import fingerprint
+from autorec.data.arrow_types import normal_type
 from autorec.data.source import BLOCK, Source, check_names
 from autorec.data.text_types import TextColumn, convert
 from autorec.errors import DataError
@@ -25,7 +26,8 @@ class TextSource(Source):
     """A CSV or TSV file with a header line.
 
     The types come from a pass over the whole file (see `TextColumn`), so that no late row can contradict them. An
-    empty field is missing.
+    empty field is missing. Where fields are split at semicolons, decimals may stand behind a comma. A column of
+    fractions in which some text stands is refused when it is read.
 
     Args:
         path: The file; `.tsv` is split at tabs, `.csv` at the delimiter its header shows.
@@ -37,6 +39,9 @@ class TextSource(Source):
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self._path = path
+        suffixes = [suffix.lower() for suffix in path.suffixes]
+        self._gzipped = suffixes[-1:] == [".gz"]
+        self._tabs = (suffixes[:-1] if self._gzipped else suffixes)[-1:] == [".tsv"]
         self._quoted_lines = False
         self._header = self._read_header()
         names = [name.strip() for name in self._header]
@@ -44,22 +49,42 @@ class TextSource(Source):
         _check_is_header(names, self.name)
         self._names = names
         self.rows, learned = self._learn()
-        self.notes = {}
+        self.notes: dict[str, str] = {}
+        self._kinds: dict[str, pa.DataType] = {}
+        self._mixed: dict[str, DataError] = {}
         fields = []
         for name, column in zip(names, learned):
-            kind, note = column.decide(self.name, name, self.line(0))
-            fields.append(pa.field(name, kind))
+            try:
+                kind, note = column.decide(self.name, name, self.line(0))
+            except DataError as error:  # no matter to who reads other columns
+                self._mixed[name] = error
+                kind, note = pa.float64(), None
+            self._kinds[name] = kind
+            fields.append(pa.field(name, normal_type(kind)))
             if note:
                 self.notes[name] = note
         self.schema = pa.schema(fields)
 
     def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
         schema = self.select(columns)
+        kinds = [self._kinds[name] for name in columns]
+        done = 0
         for batch in self._cells(list(columns), lambda name: schema.field(name).type == pa.string()):
             for start in range(0, batch.num_rows, rows):
                 part = batch.slice(start, rows)
-                arrays = [convert(part.column(i), field.type) for i, field in enumerate(schema)]
+                try:
+                    arrays = [convert(*each) for each in zip(part.columns, kinds, schema.names)]
+                except DataError as error:
+                    row = None if error.row is None else self.line(done + start + error.row)
+                    raise DataError(error.message, file=self.name, row=row, column=error.column) from error
                 yield pa.RecordBatch.from_arrays(arrays, names=schema.names)
+            done += batch.num_rows
+
+    def select(self, columns: Sequence[str]) -> pa.Schema:
+        for name in columns:
+            if name in self._mixed:
+                raise self._mixed[name]
+        return super().select(columns)
 
     def fingerprint(self) -> str:
         return fingerprint.of_files([self._path])
@@ -71,18 +96,20 @@ class TextSource(Source):
         index = self.schema.get_field_index(name)
         if index < 0:
             return False
+        self._mixed.pop(name, None)
+        self._kinds[name] = pa.string()
         self.schema = self.schema.set(index, pa.field(name, pa.string()))
         return True
 
     def _open(self) -> TextIO:
-        opener: Any = gzip.open if self._path.suffix == ".gz" else open
+        opener: Any = gzip.open if self._gzipped else open
         return opener(self._path, "rt", encoding="utf-8-sig", newline="")
 
     def _read_header(self) -> list[str]:
         try:
             with self._open() as file:
                 line = file.readline()
-                self._delimiter = "\t" if ".tsv" in self._path.suffixes else max(_DELIMITERS, key=line.count)
+                self._delimiter = "\t" if self._tabs else max(_DELIMITERS, key=line.count)
                 file.seek(0)
                 header = next(csv.reader(file, delimiter=self._delimiter), [])
         except (UnicodeDecodeError, EOFError, OSError) as error:
@@ -94,7 +121,7 @@ class TextSource(Source):
     def _learn(self) -> tuple[int, list[TextColumn]]:
         """Passes over the file; once more with line ends allowed in quoted fields if it does not parse without."""
         for self._quoted_lines in (False, True):
-            learned, rows = [TextColumn() for _ in self._names], 0
+            learned, rows = [TextColumn(commas=self._delimiter == ";") for _ in self._names], 0
             try:
                 for batch in self._cells(self._names, lambda name: False):
                     for column, cells in zip(learned, batch.columns):
@@ -112,7 +139,7 @@ class TextSource(Source):
         """Streams cells as text, those of some columns as dictionaries."""
         types = {n: pa.dictionary(pa.int32(), pa.string()) if as_dictionary(n) else pa.string() for n in columns}
         try:
-            with pa.input_stream(self._path, compression="gzip" if self._path.suffix == ".gz" else None) as stream:
+            with pa.input_stream(self._path, compression="gzip" if self._gzipped else None) as stream:
                 yield from pc.open_csv(
                     stream,
                     pc.ReadOptions(column_names=self._names, skip_rows=1, block_size=_BLOCK_BYTES),

@@ -1,4 +1,4 @@
-"""What columns of text and of lists are: times, delimited lists, numbers written as text, or categories."""
+"""What columns of text and of lists are: delimited lists, numbers written as text, or categories."""
 
 from __future__ import annotations
 
@@ -6,28 +6,20 @@ import re
 
 import polars as pl
 
-from autorec.data.columns import microseconds
 from autorec.data.name_hints import says_sequence
-from autorec.errors import DataError
 
+_WITH_COMMA = r"^\s*[+-]?(\d+|\d+,\d+|\d{1,3}(,\d{3})+(\.\d+)?|\d{1,3}(\.\d{3})+(,\d+)?)\s*$"
 _SEPARATORS = ("|", "; ", ";", ", ", ",", " ")
-_DATE = r"^\d{4}-\d\d-\d\d"
-
-
-def is_time(cells: pl.Series) -> bool:
-    """Returns whether all cells are ISO 8601 dates or times."""
-    if not cells.str.contains(_DATE).all():
-        return False
-    try:
-        microseconds(cells.to_arrow().cast("string"), None)
-    except DataError:
-        return False
-    return True
 
 
 def is_numeric_text(cells: pl.Series) -> bool:
     """Returns whether all cells are numbers and some have a fraction."""
     return cells.cast(pl.Float64, strict=False).null_count() == 0 and bool(cells.str.contains(r"\d\.\d").any())
+
+
+def is_comma_text(cells: pl.Series) -> bool:
+    """Returns whether all cells are numbers and some have a comma: before decimals, or between thousands."""
+    return bool(cells.str.contains(_WITH_COMMA).all()) and bool(cells.str.contains(",", literal=True).any())
 
 
 def separator_of(cells: pl.Series) -> str | None:

@@ -101,6 +101,17 @@ def test_unix_times_are_times_with_their_unit(unit: str) -> None:
     times = (1_700_000_000 + np.random.default_rng(0).integers(0, 10**7, 500)) * factor
     schema = infer({"column": times, "click": np.arange(500) % 2}, target="click")
     assert (schema["column"].kind, schema["column"].unit, schema["column"].dtype) == ("time", unit, "int")
+    assert f"`column` was taken as Unix times in {unit}" in schema.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("ad_id", "categorical"), ("views", "numeric"), ("created_at", "time"), ("time", "time")]
+)
+def test_a_name_decides_whether_numbers_of_ten_digits_are_times(name: str, expected: str) -> None:
+    numbers = 1_500_000_000 + np.random.default_rng(0).integers(0, 50, 500) * 7_919
+    schema = infer({name: numbers, "click": np.arange(500) % 2}, target="click")
+    assert schema[name].kind == expected
+    assert schema.warnings == []
 
 
 @pytest.mark.parametrize("text", ["2024-01-{:02d}", "2024-01-{:02d} 10:00:00.5", "2024-01-{:02d}T10:00:00+02:00"])
@@ -133,6 +144,14 @@ def test_lists_in_a_cell_are_bags(separator: str, expected: str) -> None:
 )
 def test_texts_with_a_delimiter_that_are_no_lists_are_categories(cells: list[str]) -> None:
     assert kind(cells * 30) == "categorical"
+
+
+@pytest.mark.parametrize("form", ["{},5", "-{},25", "1.0{:02d},5", "1,0{:02d}.5", "{},200"])
+def test_numbers_written_with_commas_are_categories_with_a_warning(form: str) -> None:
+    cells = [form.format(i % 40) for i in range(200)]
+    schema = infer({"price": [*cells, "NA"], "click": [0] + [0, 1] * 100}, target="click")
+    assert schema["price"].kind == "categorical"
+    assert f"`price` holds numbers written with commas, such as {cells[0]!r}" in schema.warnings[0]
 
 
 @pytest.mark.parametrize(
