@@ -51,9 +51,15 @@ def microseconds(array: pa.Array, unit: str | None) -> np.ndarray:
 
 
 def order_values(array: pa.Array) -> np.ndarray:
-    """Returns numbers that sort as the times of a column do, `MISSING_INT` (or NaN) where missing."""
+    """Returns numbers that sort as the times of a column do; missing ones come first.
+
+    Whole numbers, `MISSING_INT` where missing; of a column of fractions fractions, -inf where missing or not finite.
+    """
     if pa.types.is_timestamp(array.type) or pa.types.is_string(array.type) or pa.types.is_dictionary(array.type):
         return microseconds(array, None)
+    if pa.types.is_floating(array.type):
+        values = array.to_numpy(zero_copy_only=False)  # a null becomes NaN
+        return np.where(np.isfinite(values), values, -np.inf)
     return array.fill_null(MISSING_INT).to_numpy(zero_copy_only=False)
 
 

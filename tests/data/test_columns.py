@@ -79,6 +79,12 @@ def test_a_text_that_is_no_time_is_named() -> None:
     assert caught.value.row == 1
 
 
+def test_fractions_order_rows_and_missing_ones_come_first() -> None:
+    found = columns.order_values(pa.array([1.7e9 + 0.5, None, math.nan, math.inf, 1.7e9]))
+    assert found.tolist() == [1.7e9 + 0.5, -math.inf, -math.inf, -math.inf, 1.7e9]
+    assert columns.order_values(pa.array([5, None])).tolist() == [5, MISSING]
+
+
 def texts(array: pa.Array, dtype: str) -> list[Any]:
     return columns.keys(array, Feature("c", "categorical", dtype)).to_pylist()
 
