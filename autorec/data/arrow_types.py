@@ -27,6 +27,8 @@ def normal_type(kind: pa.DataType) -> pa.DataType | None:
         return TIME
     if is_list(kind):
         element = normal_type(kind.value_type)
+        if element == pa.null():  # every list is empty, or its values are missing
+            return element
         return pa.list_(element) if element in (pa.int64(), pa.string()) else None
     return pa.null() if types.is_null(kind) else None
 

@@ -151,8 +151,8 @@ def flat_list(array: pa.Array, feature: Feature) -> tuple[np.ndarray, pa.Array]:
     """
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if pa.types.is_null(array.type):
-        array = pa.nulls(len(array), pa.list_(pa.string()))
+    if array.null_count == len(array) and not pa.types.is_list(array.type):
+        array = pa.nulls(len(array), pa.list_(_element(feature)))
     lists: Any = pl.from_arrow(array if pa.types.is_list(array.type) else _split(array, feature))
     if lists.dtype == pl.List(pl.String):
         lists = lists.list.eval(pl.element().filter(pl.element() != ""))
@@ -163,6 +163,10 @@ def flat_list(array: pa.Array, feature: Feature) -> tuple[np.ndarray, pa.Array]:
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     flat = tail.drop_nulls().explode(empty_as_null=False, keep_nulls=False).to_arrow()
     return offsets, flat.cast(pa.string()) if pa.types.is_large_string(flat.type) else flat
+
+
+def _element(feature: Feature) -> pa.DataType:
+    return pa.int64() if feature.dtype == "int" and feature.separator is None else pa.string()
 
 
 def _split(array: pa.Array, feature: Feature) -> pa.Array:

@@ -25,6 +25,8 @@ FITTING = [
     (Feature("x", "time", "int", unit="s"), [1, 2]),
     (Feature("x", "bag", "int"), [[1, 2], []]),
     (Feature("x", "bag", "string", separator="|"), ["a|b", ""]),
+    (Feature("x", "bag", "int"), [[], []]),
+    (Feature("x", "sequence", "string"), [[None], None]),
 ]
 UNLIKE = [
     (Feature("x", "numeric", "float"), ["a", "b"], "expects numbers, got text"),

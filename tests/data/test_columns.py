@@ -146,7 +146,14 @@ def test_numbers_are_not_split() -> None:
 
 
 def test_a_column_without_any_value_holds_empty_lists() -> None:
-    assert lists(pa.nulls(2)) == lists(pa.nulls(2), separator="|") == [[], []]
+    for kind in (pa.null(), pa.string(), pa.dictionary(pa.int32(), pa.string()), pa.float64()):
+        assert lists(pa.nulls(2, kind)) == lists(pa.nulls(2, kind), separator="|") == [[], []]
+
+
+def test_values_of_lists_without_any_value_have_the_type_that_the_schema_says() -> None:
+    for dtype, kind in (("int", pa.int64()), ("string", pa.string())):
+        _, values = columns.flat_list(pa.nulls(2, pa.string()), Feature("h", "bag", dtype))
+        assert values.type == kind
 
 
 def test_a_sliced_list_column_gives_its_own_rows() -> None:

@@ -112,6 +112,8 @@ def test_columns_come_in_the_order_asked_for() -> None:
         (pa.array([7, 2**40], pa.uint64()), [7, 2**40]),
         (pa.array([7, 2**64 - 1], pa.uint64()), ["7", str(2**64 - 1)]),
         (pa.nulls(2), [None, None]),
+        (pa.array([[], None], pa.list_(pa.null())), [None, None]),
+        (pa.array([[None], []], pa.large_list(pa.null())), [None, None]),
     ],
 )
 def test_other_types_become_one_of_the_few(values: pa.Array, expected: list[Any]) -> None:
