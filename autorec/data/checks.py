@@ -23,7 +23,7 @@ _MOST = 1_000  # distinct values of a target that are counted
 
 
 def check_same_columns(schema: Schema, source: Source) -> None:
-    """Checks that a source has the schema's features in their types; reads no rows.
+    """Checks that a source has the schema's features in their types; reads rows of columns of another type alone.
 
     Whole numbers may stand where the schema has fractions, and a column without any value is of every type. Text
     files are read as the schema says.
@@ -46,6 +46,8 @@ def _check_type(feature: Feature, source: Source) -> None:
     if received == pa.null() or _fits(feature, received):
         return
     if _reads_text(feature) and source.read_as_text(feature.name):
+        return
+    if source.read_as_missing(feature.name):
         return
     hint = ""
     if feature.kind == "categorical" and feature.dtype == "string" and received == pa.int64():

@@ -176,10 +176,15 @@ class LabelledSource(Source):
         return self._source.line(row)
 
     def read_as_text(self, name: str) -> bool:
-        if not self._source.read_as_text(name):
-            return False
-        self.schema = pa.schema([*self._source.schema, *self._labels.schema])
-        return True
+        return self._took(self._source.read_as_text(name))
+
+    def read_as_missing(self, name: str) -> bool:
+        return self._took(self._source.read_as_missing(name))
+
+    def _took(self, changed: bool) -> bool:
+        if changed:
+            self.schema = pa.schema([*self._source.schema, *self._labels.schema])
+        return changed
 
 
 def from_columns(columns: Mapping[Any, Any], kind: str) -> ArrowSource:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from autorec.errors import DataError, nearest
 
@@ -71,6 +72,17 @@ class Source(ABC):
         """Reads a column as it is written from now on; returns whether this source can (text files can)."""
         return False
 
+    def read_as_missing(self, name: str) -> bool:
+        """Reads a column without any value as one of no type from now on; returns whether it has none.
+
+        Libraries give such a column some type (pandas gives fractions), whatever would stand in it. Rows are read up to
+        the first value.
+        """
+        if not all(_is_missing(batch.column(0)) for batch in self.batches([name])):
+            return False
+        self.schema = self.schema.set(self.schema.get_field_index(name), pa.field(name, pa.null()))
+        return True
+
     def select(self, columns: Sequence[str]) -> pa.Schema:
         """Returns the fields of some columns.
 
@@ -99,6 +111,12 @@ def table_of(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
     types = [pa.string() if field.type == pa.null() else field.type for field in schema]
     empty = pa.table([pa.nulls(0, kind) for kind in types], names=schema.names)
     return pa.concat_tables(tables) if tables else empty
+
+
+def _is_missing(array: pa.Array) -> bool:
+    array = _plain(array)
+    missing = pc.equal(array, "") if pa.types.is_string(array.type) else pc.is_null(array, nan_is_null=True)
+    return bool(pc.all(missing, min_count=0).as_py())  # skips the nulls
 
 
 def _plain(array: pa.Array) -> pa.Array:

@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from autorec.data.checks import check_same_columns, check_targets
@@ -27,6 +32,12 @@ FITTING = [
     (Feature("x", "bag", "string", separator="|"), ["a|b", ""]),
     (Feature("x", "bag", "int"), [[], []]),
     (Feature("x", "sequence", "string"), [[None], None]),
+]
+FEATURES = [
+    Feature("x", "categorical", "string"),
+    Feature("x", "time", "time"),
+    Feature("x", "bag", "int"),
+    Feature("x", "bag", "string", separator="|"),
 ]
 UNLIKE = [
     (Feature("x", "numeric", "float"), ["a", "b"], "expects numbers, got text"),
@@ -51,6 +62,32 @@ def test_a_column_of_another_type_is_named_with_both_types(feature: Feature, val
     with pytest.raises(DataError) as caught:
         check_same_columns(Schema([feature]), as_source({"x": values}))
     assert f"file 'dict', column 'x': the schema {message}" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.string(), pa.int64(), pa.timestamp("us"), pa.list_(pa.int64())])
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: f"{feature.kind} {feature.dtype}")
+def test_a_column_without_any_value_is_of_every_type(feature: Feature, kind: pa.DataType, tmp_path: Path) -> None:
+    table = pa.table({"x": pa.nulls(2, kind), "y": [1, 0]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    for data in (table, tmp_path / "x.parquet", ds.dataset(tmp_path / "x.parquet"), pl.DataFrame(table).lazy()):
+        source = as_source(data)
+        check_same_columns(Schema([feature]), source)
+        assert next(source.batches(["x"])).column(0).to_pylist() == [None, None]
+
+
+def test_only_nan_is_no_value() -> None:
+    for values in (pd.Series([np.nan, np.nan]), pl.Series([np.nan, None]), ["", ""], pa.array([np.nan, np.nan])):
+        for feature in FEATURES:
+            labelled = as_source({"x": values}, [0, 1], "y")
+            check_same_columns(Schema([feature]), labelled)
+            assert all(cell in (None, "") for cell in next(labelled.batches(["x", "y"])).column(0).to_pylist())
+
+
+def test_a_late_value_makes_a_column_one_of_its_type() -> None:
+    values = np.full(100_000, np.nan)
+    values[-1] = 1.5
+    with pytest.raises(DataError, match="expects text, got numbers"):
+        check_same_columns(Schema([Feature("x", "categorical", "string")]), as_source({"x": values}))
 
 
 def test_an_absent_column_is_named_with_the_nearest_one() -> None:
