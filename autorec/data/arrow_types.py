@@ -40,6 +40,11 @@ def is_text(kind: pa.DataType) -> bool:
     return text or types.is_binary(kind) or types.is_large_binary(kind)
 
 
+def is_whole(kind: pa.DataType) -> bool:
+    """Returns whether values of a type are whole numbers; booleans are not."""
+    return pa.types.is_integer(kind.value_type if pa.types.is_dictionary(kind) else kind)
+
+
 def is_list(kind: pa.DataType) -> bool:
     """Returns whether a type is a list of any kind."""
     types = pa.types

@@ -25,8 +25,8 @@ _MOST = 1_000  # distinct values of a target that are counted
 def check_same_columns(schema: Schema, source: Source) -> None:
     """Checks that a source has the schema's features in their types; reads rows of columns of another type alone.
 
-    Whole numbers may stand where the schema has fractions, and a column without any value is of every type. Text
-    files are read as the schema says.
+    Whole numbers may stand where the schema has fractions or text, and a column without any value is of every type.
+    Text files are read as the schema says.
 
     Raises:
         DataError: If a column is absent or of another type.

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from autorec.data import fingerprint
 from autorec.data.arrow_types import is_text, normal_schema
-from autorec.data.frames import normal_batch
-from autorec.data.source import BLOCK, Source, check_names, table_of
+from autorec.data.source import BLOCK, check_names, table_of
+from autorec.data.typed_source import TypedSource, normal_batch
 from autorec.errors import DataError
 
 _SUFFIXES = (".parquet", ".pq")
@@ -20,7 +20,7 @@ _READ = 4 * BLOCK
 _SPREAD = 8  # with fewer row groups, a sample reads through them all
 
 
-class ParquetSource(Source):
+class ParquetSource(TypedSource):
     """Parquet files, read row group by row group; text columns arrive as dictionaries.
 
     Args:
@@ -45,17 +45,14 @@ class ParquetSource(Source):
         self.rows = sum(found.num_rows for _, found in self._groups)
         if self.rows == 0:
             raise DataError("there are no rows", file=path)
-        self.schema, self.notes = normal_schema(fields)
+        self._learn(fields, self._may_overflow)
         self._text = [field.name for field in fields if is_text(field.type)]
-        for i, field in enumerate(self.schema):
-            if fields.field(field.name).type == pa.uint64() and self._may_overflow(field.name):
-                self.schema = self.schema.set(i, pa.field(field.name, pa.string()))
 
     def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
         schema = self.select(columns)
         start = 0
         for path, _ in self._groups:
-            for batch in self._read(path, schema, rows, start):
+            for batch in self._read_file(path, schema, rows, start):
                 start += batch.num_rows
                 yield batch
 
@@ -66,13 +63,13 @@ class ParquetSource(Source):
         schema = self.select(columns)
         chosen = np.unique(np.linspace(0, len(groups) - 1, min(len(groups), 4 * _SPREAD)).astype(int))
         size = max(rows // len(chosen), 1)
-        heads = [next(self._read(groups[i][0], schema, size, 0, [groups[i][1]]), None) for i in chosen]
+        heads = [next(self._read_file(groups[i][0], schema, size, 0, [groups[i][1]]), None) for i in chosen]
         return table_of([head for head in heads if head is not None], schema)
 
     def fingerprint(self) -> str:
         return fingerprint.of_files(self._paths)
 
-    def _read(
+    def _read_file(
         self, path: Path, schema: pa.Schema, rows: int, start: int, groups: list[int] | None = None
     ) -> Iterator[pa.RecordBatch]:
         text = [name for name in self._text if name in schema.names]

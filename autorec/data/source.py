@@ -69,7 +69,10 @@ class Source(ABC):
         return row
 
     def read_as_text(self, name: str) -> bool:
-        """Reads a column as it is written from now on; returns whether this source can (text files can)."""
+        """Reads a column as it is written from now on; returns whether this source can.
+
+        Text files can, and whole numbers can be read as their digits.
+        """
         return False
 
     def read_as_missing(self, name: str) -> bool:

@@ -25,6 +25,7 @@ FITTING = [
     (Feature("x", "categorical", "int"), [1.0, np.nan]),
     (Feature("x", "categorical", "string"), ["a", None]),
     (Feature("x", "categorical", "string"), [None, None]),
+    (Feature("x", "categorical", "string"), [1, 2]),
     (Feature("x", "time", "time"), np.array(["2024-01-01", "2024-01-02"], "datetime64[s]")),
     (Feature("x", "time", "time"), ["2024-01-01", "2024-01-02"]),
     (Feature("x", "time", "int", unit="s"), [1, 2]),
@@ -42,7 +43,7 @@ FEATURES = [
 UNLIKE = [
     (Feature("x", "numeric", "float"), ["a", "b"], "expects numbers, got text"),
     (Feature("x", "categorical", "int"), ["a", "b"], "expects whole numbers, got text"),
-    (Feature("x", "categorical", "string"), [1, 2], "expects text, got whole numbers; make it text, or set"),
+    (Feature("x", "categorical", "string"), [True, False], "expects text, got whole numbers; make it text, or set"),
     (Feature("x", "categorical", "string"), [1.5, 2.0], "expects text, got numbers"),
     (Feature("x", "time", "time"), [1, 2], "expects times, got whole numbers"),
     (Feature("x", "bag", "int"), [["a"], []], "expects lists of whole numbers, got lists of text"),
@@ -88,6 +89,15 @@ def test_a_late_value_makes_a_column_one_of_its_type() -> None:
     values[-1] = 1.5
     with pytest.raises(DataError, match="expects text, got numbers"):
         check_same_columns(Schema([Feature("x", "categorical", "string")]), as_source({"x": values}))
+
+
+@pytest.mark.parametrize("values", [[7, 9], np.array([7, 9], np.uint64), np.array([7, 9], np.int32)])
+def test_ids_that_are_text_because_some_are_large_may_come_as_small_whole_numbers(values: Any) -> None:
+    trained = as_source({"x": np.array([7, 2**64 - 1], np.uint64)})
+    assert trained.schema.field("x").type == pa.string()
+    source = as_source({"x": values})
+    check_same_columns(Schema([Feature("x", "categorical", "string")]), source)
+    assert next(source.batches(["x"])).column(0).to_pylist() == ["7", "9"]
 
 
 def test_an_absent_column_is_named_with_the_nearest_one() -> None:
