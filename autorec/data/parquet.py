@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 
 from autorec.data import fingerprint
 from autorec.data.arrow_types import is_text, normal_schema
+from autorec.data.parquet_folder import parquet_files
+from autorec.data.partitions import Partitions
 from autorec.data.source import BLOCK, check_names, table_of
 from autorec.data.typed_source import TypedSource, normal_batch
 from autorec.errors import DataError
 
-_SUFFIXES = (".parquet", ".pq")
 _READ = 4 * BLOCK
 _SPREAD = 8  # with fewer row groups, a sample reads through them all
 
@@ -25,7 +26,7 @@ class ParquetSource(TypedSource):
 
     Args:
         path: A file, or a folder; a folder's files (also in subfolders) are read in the order of their names, those
-            whose name starts with `.` or `_` are left out.
+            whose name starts with `.` or `_` are left out. Subfolders `key=value` are columns (see `Partitions`).
 
     Raises:
         DataError: If there is no file, a file is not whole, or two files differ in their columns.
@@ -33,7 +34,7 @@ class ParquetSource(TypedSource):
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
-        self._paths = _files(path)
+        self._paths, skipped = parquet_files(path)
         first = _metadata(self._paths[0])
         fields = first.schema.to_arrow_schema()
         check_names(fields.names, str(self._paths[0]))
@@ -45,7 +46,9 @@ class ParquetSource(TypedSource):
         self.rows = sum(found.num_rows for _, found in self._groups)
         if self.rows == 0:
             raise DataError("there are no rows", file=path)
-        self._learn(fields, self._may_overflow)
+        self._partitions = Partitions(path, self._paths, fields.names)
+        self._learn(pa.schema([*fields, *self._partitions.fields]), self._may_overflow)
+        self.notes = {**self.notes, **skipped}
         self._text = [field.name for field in fields if is_text(field.type)]
 
     def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
@@ -67,20 +70,26 @@ class ParquetSource(TypedSource):
         return table_of([head for head in heads if head is not None], schema)
 
     def fingerprint(self) -> str:
-        return fingerprint.of_files(self._paths)
+        found = fingerprint.of_files(self._paths)
+        if not self._partitions.names:
+            return found
+        return f"{found}-{fingerprint.of_batches([], self._partitions.names, self._partitions.words())}"
 
     def _read_file(
         self, path: Path, schema: pa.Schema, rows: int, start: int, groups: list[int] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        text = [name for name in self._text if name in schema.names]
+        stored = pa.schema([field for field in schema if field.name not in self._partitions.names])
+        text = [name for name in self._text if name in stored.names]
         try:
             # Buffers read beforehand are kept until the file is closed: memory would grow with the rows.
             with pq.ParquetFile(path, read_dictionary=text, pre_buffer=False) as file:
                 for group in range(file.num_row_groups) if groups is None else groups:
                     # Each batch brings its dictionaries anew: fewer batches, fewer dictionaries to look through.
                     size = rows if rows < BLOCK else max(rows, _READ)
-                    for batch in file.iter_batches(size, columns=schema.names, row_groups=[group]):
-                        found = normal_batch(batch, schema, str(path), start)
+                    for batch in file.iter_batches(size, columns=stored.names, row_groups=[group]):
+                        found = normal_batch(batch, stored, str(path), start)
+                        if len(stored) < len(schema):
+                            found = self._partitions.fill(found, path, schema, batch.num_rows)
                         for first in range(0, batch.num_rows, rows):
                             yield found.slice(first, rows)
                         start += batch.num_rows
@@ -97,16 +106,6 @@ class ParquetSource(TypedSource):
                 if column.statistics.max > np.iinfo(np.int64).max:
                     return True
         return False
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    found = [p for p in sorted(path.rglob("*")) if p.suffix in _SUFFIXES and p.is_file()]
-    found = [p for p in found if not any(part.startswith((".", "_")) for part in p.relative_to(path).parts)]
-    if not found:
-        raise DataError("the folder holds no .parquet file", file=path)
-    return found
 
 
 def _metadata(path: Path) -> pq.FileMetaData:

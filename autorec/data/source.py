@@ -26,7 +26,8 @@ class Source(ABC):
         schema: Names and types of the columns that can be read. A field with the metadata `kind: categorical` was
             declared a category by its maker.
         rows: Number of rows, or None if it takes a pass to know.
-        notes: Column -> what its reader should know, also for columns that cannot be read.
+        notes: Column -> what its reader should know, also for columns that cannot be read; and a file of a folder that
+            is not read -> why.
     """
 
     name: str
