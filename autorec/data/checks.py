@@ -32,6 +32,8 @@ def check_same_columns(schema: Schema, source: Source) -> None:
         DataError: If a column is absent or of another type.
     """
     for feature in schema:
+        if feature.name in source.problems:
+            source.select([feature.name])
         if feature.name not in source.schema.names:
             reason = source.notes.get(feature.name)
             allowed = f"the schema expects {_expected(feature)}; the data has the columns {source.schema.names}"
@@ -146,6 +148,8 @@ def _check_contexts(source: Source, long: LongTarget) -> None:
 
 
 def _check_target_type(source: Source, name: str) -> None:
+    if name in source.problems:
+        source.select([name])
     if name not in source.schema.names:
         hint = nearest(name, source.schema.names)
         message = f"missing target: the data has the columns {source.schema.names}. {hint}".rstrip()

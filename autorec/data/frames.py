@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from autorec.data import fingerprint
 from autorec.data.any_column import to_arrow
-from autorec.data.source import BLOCK, Source, check_names, even_rows, table_of
+from autorec.data.source import BLOCK, Source, even_rows, repeated_names, table_of
 from autorec.data.typed_source import TypedSource, normal_batch
 from autorec.errors import DataError
 
@@ -21,15 +21,14 @@ from autorec.errors import DataError
 class ArrowSource(TypedSource):
     """A PyArrow table in memory, and what pandas, Polars and NumPy data become."""
 
-    def __init__(self, table: pa.Table, name: str) -> None:
-        check_names(table.column_names, name)
+    def __init__(self, table: pa.Table, name: str, problems: Mapping[str, DataError] | None = None) -> None:
+        self.name = name
+        self._learn(table.schema, lambda name: _overflows(table.column(name)), problems)
         if table.num_rows == 0:
             raise DataError("there are no rows", file=name)
         chunks = max(column.num_chunks for column in table.columns)
         self._table = table.combine_chunks() if chunks > 1 + table.num_rows // 10_000 else table
-        self.name = name
         self.rows = table.num_rows
-        self._learn(table.schema, lambda name: _overflows(table.column(name)))
 
     def _read(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         yield from self._table.select(columns).to_batches(max_chunksize=rows)
@@ -45,12 +44,11 @@ class DatasetSource(TypedSource):
 
     def __init__(self, dataset: Any) -> None:
         self.name = f"pyarrow.dataset of {dataset.files[0]}" if getattr(dataset, "files", None) else "pyarrow.dataset"
-        check_names(dataset.schema.names, self.name)
+        self._learn(dataset.schema)
         self._dataset = dataset
         self.rows = dataset.count_rows()
         if self.rows == 0:
             raise DataError("there are no rows", file=self.name)
-        self._learn(dataset.schema)
 
     def _read(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         yield from self._dataset.to_batches(columns=columns, batch_size=rows, fragment_readahead=1, batch_readahead=4)
@@ -67,9 +65,7 @@ class LazySource(TypedSource):
     def __init__(self, frame: pl.LazyFrame) -> None:
         self.name = "polars.LazyFrame"
         self._frame = frame
-        fields = frame.head(0).collect().to_arrow().schema
-        check_names(fields.names, self.name)
-        self._learn(fields)
+        self._learn(frame.head(0).collect().to_arrow().schema)
         self.rows = int(frame.select(pl.len()).collect().item())
         if self.rows == 0:
             raise DataError("there are no rows", file=self.name)
@@ -102,7 +98,7 @@ class LabelledSource(Source):
     """A source with one more column, held in memory: the target given as `y`."""
 
     def __init__(self, source: Source, name: str, values: pa.Array) -> None:
-        if name in source.schema.names:
+        if source.has(name):
             raise DataError(
                 "`y` was given, but the data has a column of the target's name", file=source.name, column=name
             )
@@ -112,6 +108,7 @@ class LabelledSource(Source):
         self._source = source
         self._labels = ArrowSource(pa.table([values], [name]), "y")
         self.name, self.rows, self.notes = source.name, rows, {**source.notes, **self._labels.notes}
+        self.problems = source.problems
         self.schema = pa.schema([*source.schema, *self._labels.schema])
 
     def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
@@ -150,28 +147,43 @@ def from_columns(columns: Mapping[Any, Any], kind: str) -> ArrowSource:
     """Returns the source of named columns of equal length.
 
     Raises:
-        DataError: If lengths differ or a column cannot be read.
+        DataError: If lengths differ or no column can be read.
     """
-    check_names([str(name) for name in columns], kind)
-    arrays = {str(name): to_arrow(values, str(name), kind) for name, values in columns.items()}
-    lengths = {name: len(array) for name, array in arrays.items()}
-    first, rows = next(iter(lengths.items()))
-    for name, length in lengths.items():
-        if length != rows:
+    arrays, problems = _arrays([(str(name), values) for name, values in columns.items()], kind)
+    first, rows = next(((name, len(array)) for name, array in arrays.items()), ("", 0))
+    for name, array in arrays.items():
+        if len(array) != rows:
             raise DataError(
-                f"all columns must be of equal length; {first!r} has {rows} rows, this one {length}",
+                f"all columns must be of equal length; {first!r} has {rows} rows, this one {len(array)}",
                 file=kind,
                 column=name,
             )
-    return ArrowSource(pa.table(arrays), kind)
+    return ArrowSource(pa.table(arrays), kind, problems)
 
 
 def from_pandas(frame: Any) -> ArrowSource:
-    """Returns the source of a pandas frame; its index is not read."""
+    """Returns the source of a pandas frame; its index is not read.
+
+    Raises:
+        DataError: If no column can be read.
+    """
     kind = "pandas.DataFrame"
-    names = [str(name) for name in frame.columns]
-    check_names(names, kind)
-    return ArrowSource(pa.table({name: to_arrow(frame.iloc[:, i], name, kind) for i, name in enumerate(names)}), kind)
+    arrays, problems = _arrays([(str(name), frame.iloc[:, i]) for i, name in enumerate(frame.columns)], kind)
+    return ArrowSource(pa.table(arrays), kind, problems)
+
+
+def _arrays(columns: Sequence[tuple[str, Any]], kind: str) -> tuple[dict[str, Any], dict[str, DataError]]:
+    """Returns the columns that can be read, and the problems of the others."""
+    arrays: dict[str, Any] = {}
+    problems = repeated_names([name for name, _ in columns], kind)
+    for name, values in columns:
+        if name in problems:
+            continue
+        try:
+            arrays[name] = to_arrow(values, name, kind)
+        except DataError as error:  # made anew: a traceback would keep the values in memory
+            problems[name] = DataError(error.message, file=error.file, row=error.row, column=error.column)
+    return arrays, problems
 
 
 def _overflows(column: pa.ChunkedArray) -> bool:

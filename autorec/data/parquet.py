@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from autorec.data import fingerprint
 from autorec.data.arrow_types import is_text, normal_schema
 from autorec.data.parquet_folder import parquet_files
 from autorec.data.partitions import Partitions
-from autorec.data.source import BLOCK, check_names, table_of
+from autorec.data.source import BLOCK, repeated_names, table_of
 from autorec.data.typed_source import TypedSource, normal_batch
 from autorec.errors import DataError
 
@@ -27,9 +27,10 @@ class ParquetSource(TypedSource):
     Args:
         path: A file, or a folder; a folder's files (also in subfolders) are read in the order of their names, those
             whose name starts with `.` or `_` are left out. Subfolders `key=value` are columns (see `Partitions`).
+            A column that is not the same in all files is a problem of its own: see `Source`.
 
     Raises:
-        DataError: If there is no file, a file is not whole, or two files differ in their columns.
+        DataError: If there is no file, or a file is not whole.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,17 +38,17 @@ class ParquetSource(TypedSource):
         self._paths, skipped = parquet_files(path)
         first = _metadata(self._paths[0])
         fields = first.schema.to_arrow_schema()
-        check_names(fields.names, str(self._paths[0]))
+        problems = repeated_names(fields.names, str(self._paths[0]))
         self._groups = [(self._paths[0], first)]
         for other in self._paths[1:]:
             found = _metadata(other)
-            _check_equal(fields, found.schema.to_arrow_schema(), self._paths[0], other)
+            problems |= _differences(fields, found.schema.to_arrow_schema(), self._paths[0], other, problems)
             self._groups.append((other, found))
         self.rows = sum(found.num_rows for _, found in self._groups)
         if self.rows == 0:
             raise DataError("there are no rows", file=path)
-        self._partitions = Partitions(path, self._paths, fields.names)
-        self._learn(pa.schema([*fields, *self._partitions.fields]), self._may_overflow)
+        self._partitions = Partitions(path, self._paths, [*fields.names, *problems])
+        self._learn(pa.schema([*fields, *self._partitions.fields]), self._may_overflow, problems)
         self.notes = {**self.notes, **skipped}
         self._text = [field.name for field in fields if is_text(field.type)]
 
@@ -117,17 +118,24 @@ def _metadata(path: Path) -> pq.FileMetaData:
         raise DataError(f"not a whole Parquet file (truncated, or of another format): {error}", file=path) from error
 
 
-def _check_equal(first: pa.Schema, other: pa.Schema, first_path: Path, path: Path) -> None:
+def _differences(
+    first: pa.Schema, other: pa.Schema, first_path: Path, path: Path, known: Container[str]
+) -> dict[str, DataError]:
+    """Returns the problems of columns that a file has otherwise than the first one; those known are left out."""
+    found = repeated_names(other.names, str(path))
     for name in dict.fromkeys([*first.names, *other.names]):
-        for schema, where in ((first, first_path), (other, path)):
-            if name not in schema.names:
-                raise DataError(
-                    f"all files of a folder must have the same columns; {where} lacks it", file=path, column=name
-                )
-        if normal_schema([first.field(name)]) != normal_schema([other.field(name)]):
-            raise DataError(
+        if name in known or name in found:
+            continue
+        lacking = next(
+            (where for schema, where in ((first, first_path), (other, path)) if name not in schema.names), None
+        )
+        if lacking is not None:
+            message = f"all files of a folder must have the same columns; {lacking} lacks it"
+            found[name] = DataError(message, file=path, column=name)
+        elif normal_schema([first.field(name)]) != normal_schema([other.field(name)]):
+            message = (
                 f"all files of a folder must have the same types; {first_path} has {first.field(name).type}, "
-                f"this one {other.field(name).type}",
-                file=path,
-                column=name,
+                f"this one {other.field(name).type}"
             )
+            found[name] = DataError(message, file=path, column=name)
+    return {name: problem for name, problem in found.items() if name not in known}

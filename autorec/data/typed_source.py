@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
 from autorec.data import fingerprint
 from autorec.data.arrow_types import is_whole, normal, normal_schema
-from autorec.data.source import BLOCK, Source
+from autorec.data.source import BLOCK, Source, repeated_names
 from autorec.errors import DataError
 
 
@@ -17,15 +17,27 @@ class TypedSource(Source):
 
     _fields: pa.Schema
 
-    def _learn(self, fields: pa.Schema, overflows: Callable[[str], bool] = lambda name: False) -> None:
+    def _learn(
+        self,
+        fields: pa.Schema,
+        overflows: Callable[[str], bool] = lambda name: False,
+        problems: Mapping[str, DataError] | None = None,
+    ) -> None:
         """Takes the columns with the types in which they are stored.
 
         Args:
             fields: The columns.
             overflows: Whether an unsigned column holds a number that is no int64; the column is then read as text.
+            problems: Of columns that cannot be read, be they among the fields or not.
+
+        Raises:
+            DataError: If there is no column, or the problem of the first if none can be read.
         """
         self._fields = fields
-        self.schema, self.notes = normal_schema(fields)
+        self.problems = {**repeated_names(fields.names, self.name), **(problems or {})}
+        self.schema, self.notes = normal_schema(field for field in fields if field.name not in self.problems)
+        if not len(self.schema) and not self.notes:
+            raise next(iter(self.problems.values()), DataError("there is no column", file=self.name))
         for field in self.schema:
             if fields.field(field.name).type == pa.uint64() and overflows(field.name):
                 self.read_as_text(field.name)
