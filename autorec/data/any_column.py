@@ -27,6 +27,9 @@ def to_arrow(values: Any, name: str, kind: str) -> Any:
     if isinstance(values, pl.Series):
         return values.to_arrow()
     dtype = getattr(values, "dtype", None)
+    if type(dtype).__name__ == "SparseDtype":  # of pandas; Arrow cannot read it
+        values = np.asarray(values)
+        dtype = values.dtype
     if dtype is None and not isinstance(values, list | tuple):
         values = np.asarray(values)
     if getattr(values, "ndim", 1) != 1:
