@@ -27,6 +27,8 @@ def normal_type(kind: pa.DataType) -> pa.DataType | None:
         return TIME
     if is_list(kind):
         element = normal_type(kind.value_type)
+        if element == pa.null():  # every list is empty, or its values are missing
+            return element
         return pa.list_(element) if element in (pa.int64(), pa.string()) else None
     return pa.null() if types.is_null(kind) else None
 
@@ -36,6 +38,11 @@ def is_text(kind: pa.DataType) -> bool:
     types = pa.types
     text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
     return text or types.is_binary(kind) or types.is_large_binary(kind)
+
+
+def is_whole(kind: pa.DataType) -> bool:
+    """Returns whether values of a type are whole numbers; booleans are not."""
+    return pa.types.is_integer(kind.value_type if pa.types.is_dictionary(kind) else kind)
 
 
 def is_list(kind: pa.DataType) -> bool:

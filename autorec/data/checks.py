@@ -25,15 +25,17 @@ _STEPS = 100  # 32-bit numbers that must lie between the least and the largest r
 
 
 def check_same_columns(schema: Schema, source: Source) -> None:
-    """Checks that a source has the schema's features in their types; reads no rows.
+    """Checks that a source has the schema's features in their types; reads rows of columns of another type alone.
 
-    Whole numbers may stand where the schema has fractions, and a column without any value is of every type. Text
-    files are read as the schema says.
+    Whole numbers may stand where the schema has fractions or text, and a column without any value is of every type.
+    Text files are read as the schema says.
 
     Raises:
         DataError: If a column is absent or of another type.
     """
     for feature in schema:
+        if feature.name in source.problems:
+            source.select([feature.name])
         if feature.name not in source.schema.names:
             reason = source.notes.get(feature.name)
             allowed = f"the schema expects {_expected(feature)}; the data has the columns {source.schema.names}"
@@ -50,6 +52,8 @@ def _check_type(feature: Feature, source: Source) -> None:
     if _reads_text(feature) and source.read_as_text(feature.name):
         return  # also where a text file has words such as NA alone, which may be categories
     if received == pa.null():
+        return
+    if source.read_as_missing(feature.name):
         return
     hint = ""
     if feature.kind == "categorical" and feature.dtype == "string" and received == pa.int64():
@@ -148,6 +152,8 @@ def _check_contexts(source: Source, long: LongTarget) -> None:
 
 
 def _check_target_type(source: Source, name: str) -> None:
+    if name in source.problems:
+        source.select([name])
     if name not in source.schema.names:
         hint = nearest(name, source.schema.names)
         message = f"missing target: the data has the columns {source.schema.names}. {hint}".rstrip()

@@ -58,9 +58,15 @@ def microseconds(array: pa.Array, unit: str | None, name: str | None = None) -> 
 
 
 def order_values(array: pa.Array) -> np.ndarray:
-    """Returns numbers that sort as the times of a column do, `MISSING_INT` (or NaN) where missing."""
+    """Returns numbers that sort as the times of a column do; missing ones come first.
+
+    Whole numbers, `MISSING_INT` where missing; of a column of fractions fractions, -inf where missing or not finite.
+    """
     if pa.types.is_timestamp(array.type) or pa.types.is_string(array.type) or pa.types.is_dictionary(array.type):
         return microseconds(array, None)
+    if pa.types.is_floating(array.type):
+        values = array.to_numpy(zero_copy_only=False)  # a null becomes NaN
+        return np.where(np.isfinite(values), values, -np.inf)
     return array.fill_null(MISSING_INT).to_numpy(zero_copy_only=False)
 
 
@@ -133,8 +139,8 @@ def flat_list(array: pa.Array, feature: Feature) -> tuple[np.ndarray, pa.Array]:
     """
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
-    if pa.types.is_null(array.type):
-        array = pa.nulls(len(array), pa.list_(pa.string()))
+    if array.null_count == len(array) and not pa.types.is_list(array.type):
+        array = pa.nulls(len(array), pa.list_(_element(feature)))
     lists: Any = pl.from_arrow(array if pa.types.is_list(array.type) else _split(array, feature))
     if lists.dtype == pl.List(pl.String):
         lists = lists.list.eval(pl.element().filter(pl.element() != ""))
@@ -145,6 +151,10 @@ def flat_list(array: pa.Array, feature: Feature) -> tuple[np.ndarray, pa.Array]:
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     flat = tail.drop_nulls().explode(empty_as_null=False, keep_nulls=False).to_arrow()
     return offsets, flat.cast(pa.string()) if pa.types.is_large_string(flat.type) else flat
+
+
+def _element(feature: Feature) -> pa.DataType:
+    return pa.int64() if feature.dtype == "int" and feature.separator is None else pa.string()
 
 
 def _split(array: pa.Array, feature: Feature) -> pa.Array:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
-from numbers import Number
 from pathlib import Path
 from typing import Any
 
@@ -14,63 +12,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from autorec.data import fingerprint
-from autorec.data.arrow_types import normal, normal_schema
-from autorec.data.source import BLOCK, Source, check_names, even_rows, table_of
+from autorec.data.any_column import to_arrow
+from autorec.data.source import BLOCK, Source, even_rows, repeated_names, table_of
+from autorec.data.typed_source import TypedSource, normal_batch
 from autorec.errors import DataError
 
-_MISSING = ("NoneType", "NAType", "NaTType")
 
-
-class _Streamed(Source):
-    """What sources share whose rows come as Arrow batches of any types."""
-
-    def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
-        schema = self.select(columns)
-        start = 0
-        for batch in self._read(list(columns), rows):
-            if batch.num_rows:
-                yield normal_batch(batch, schema, self.name, start)
-                start += batch.num_rows
-
-    def _read(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-        raise DataError("this table cannot be read", file=self.name)
-
-    def fingerprint(self) -> str:
-        return fingerprint.of_batches(self.batches(self.schema.names))
-
-
-def normal_batch(batch: pa.RecordBatch, schema: pa.Schema, file: str, start: int) -> pa.RecordBatch:
-    """Returns a batch in its normal types.
-
-    Raises:
-        DataError: If a value does not fit its column's type.
-    """
-    arrays = []
-    for field in schema:
-        try:
-            arrays.append(normal(batch.column(field.name), field.type))
-        except pa.ArrowException as error:
-            raise DataError(
-                f"a value does not fit the type {field.type}: {error}", file=file, row=start, column=field.name
-            ) from error
-    return pa.RecordBatch.from_arrays(arrays, names=schema.names)
-
-
-class ArrowSource(_Streamed):
+class ArrowSource(TypedSource):
     """A PyArrow table in memory, and what pandas, Polars and NumPy data become."""
 
-    def __init__(self, table: pa.Table, name: str) -> None:
-        check_names(table.column_names, name)
+    def __init__(self, table: pa.Table, name: str, problems: Mapping[str, DataError] | None = None) -> None:
+        self.name = name
+        self._learn(table.schema, lambda name: _overflows(table.column(name)), problems)
         if table.num_rows == 0:
             raise DataError("there are no rows", file=name)
         chunks = max(column.num_chunks for column in table.columns)
         self._table = table.combine_chunks() if chunks > 1 + table.num_rows // 10_000 else table
-        self.name = name
         self.rows = table.num_rows
-        self.schema, self.notes = normal_schema(table.schema)
-        for i, field in enumerate(self.schema):
-            if table.schema.field(field.name).type == pa.uint64() and _overflows(table.column(field.name)):
-                self.schema = self.schema.set(i, pa.field(field.name, pa.string()))
 
     def _read(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         yield from self._table.select(columns).to_batches(max_chunksize=rows)
@@ -81,17 +39,16 @@ class ArrowSource(_Streamed):
         return table_of([normal_batch(batch, schema, self.name, 0) for batch in chosen.to_batches()], schema)
 
 
-class DatasetSource(_Streamed):
+class DatasetSource(TypedSource):
     """A PyArrow dataset."""
 
     def __init__(self, dataset: Any) -> None:
         self.name = f"pyarrow.dataset of {dataset.files[0]}" if getattr(dataset, "files", None) else "pyarrow.dataset"
-        check_names(dataset.schema.names, self.name)
+        self._learn(dataset.schema)
         self._dataset = dataset
         self.rows = dataset.count_rows()
         if self.rows == 0:
             raise DataError("there are no rows", file=self.name)
-        self.schema, self.notes = normal_schema(dataset.schema)
 
     def _read(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         yield from self._dataset.to_batches(columns=columns, batch_size=rows, fragment_readahead=1, batch_readahead=4)
@@ -102,15 +59,13 @@ class DatasetSource(_Streamed):
         return fingerprint.of_files(paths) if local else super().fingerprint()
 
 
-class LazySource(_Streamed):
+class LazySource(TypedSource):
     """A Polars LazyFrame, run anew for each pass."""
 
     def __init__(self, frame: pl.LazyFrame) -> None:
         self.name = "polars.LazyFrame"
         self._frame = frame
-        fields = frame.head(0).collect().to_arrow().schema
-        check_names(fields.names, self.name)
-        self.schema, self.notes = normal_schema(fields)
+        self._learn(frame.head(0).collect().to_arrow().schema)
         self.rows = int(frame.select(pl.len()).collect().item())
         if self.rows == 0:
             raise DataError("there are no rows", file=self.name)
@@ -120,14 +75,14 @@ class LazySource(_Streamed):
             yield from frame.to_arrow().to_batches(max_chunksize=rows)
 
 
-class LogSource(_Streamed):
+class LogSource(TypedSource):
     """Anything that streams itself: an object with `name`, `rows`, `schema` and `batches(columns, rows)`."""
 
     def __init__(self, log: Any) -> None:
         self._log = log
         self.name = log.name
         self.rows = log.rows
-        self.schema, self.notes = normal_schema(log.schema)
+        self._learn(log.schema)
 
     def _read(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         yield from self._log.batches(columns, rows)
@@ -143,7 +98,7 @@ class LabelledSource(Source):
     """A source with one more column, held in memory: the target given as `y`."""
 
     def __init__(self, source: Source, name: str, values: pa.Array) -> None:
-        if name in source.schema.names:
+        if source.has(name):
             raise DataError(
                 "`y` was given, but the data has a column of the target's name", file=source.name, column=name
             )
@@ -153,6 +108,7 @@ class LabelledSource(Source):
         self._source = source
         self._labels = ArrowSource(pa.table([values], [name]), "y")
         self.name, self.rows, self.notes = source.name, rows, {**source.notes, **self._labels.notes}
+        self.problems = source.problems
         self.schema = pa.schema([*source.schema, *self._labels.schema])
 
     def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
@@ -176,94 +132,58 @@ class LabelledSource(Source):
         return self._source.line(row)
 
     def read_as_text(self, name: str) -> bool:
-        if not self._source.read_as_text(name):
-            return False
-        self.schema = pa.schema([*self._source.schema, *self._labels.schema])
-        return True
+        return self._took(self._source.read_as_text(name))
+
+    def read_as_missing(self, name: str) -> bool:
+        return self._took(self._source.read_as_missing(name))
+
+    def _took(self, changed: bool) -> bool:
+        if changed:
+            self.schema = pa.schema([*self._source.schema, *self._labels.schema])
+        return changed
 
 
 def from_columns(columns: Mapping[Any, Any], kind: str) -> ArrowSource:
     """Returns the source of named columns of equal length.
 
     Raises:
-        DataError: If lengths differ or a column cannot be read.
+        DataError: If lengths differ or no column can be read.
     """
-    check_names([str(name) for name in columns], kind)
-    arrays = {str(name): to_arrow(values, str(name), kind) for name, values in columns.items()}
-    lengths = {name: len(array) for name, array in arrays.items()}
-    first, rows = next(iter(lengths.items()))
-    for name, length in lengths.items():
-        if length != rows:
+    arrays, problems = _arrays([(str(name), values) for name, values in columns.items()], kind)
+    first, rows = next(((name, len(array)) for name, array in arrays.items()), ("", 0))
+    for name, array in arrays.items():
+        if len(array) != rows:
             raise DataError(
-                f"all columns must be of equal length; {first!r} has {rows} rows, this one {length}",
+                f"all columns must be of equal length; {first!r} has {rows} rows, this one {len(array)}",
                 file=kind,
                 column=name,
             )
-    return ArrowSource(pa.table(arrays), kind)
+    return ArrowSource(pa.table(arrays), kind, problems)
 
 
 def from_pandas(frame: Any) -> ArrowSource:
-    """Returns the source of a pandas frame; its index is not read."""
-    kind = "pandas.DataFrame"
-    names = [str(name) for name in frame.columns]
-    check_names(names, kind)
-    return ArrowSource(pa.table({name: to_arrow(frame.iloc[:, i], name, kind) for i, name in enumerate(names)}), kind)
-
-
-def to_arrow(values: Any, name: str, kind: str) -> Any:
-    """Returns a column of any library as an Arrow array.
+    """Returns the source of a pandas frame; its index is not read.
 
     Raises:
-        DataError: If it is not one-dimensional, or holds values of different types.
+        DataError: If no column can be read.
     """
-    if isinstance(values, pa.Array | pa.ChunkedArray):
-        return values
-    if isinstance(values, pl.Series):
-        return values.to_arrow()
-    dtype = getattr(values, "dtype", None)
-    if dtype is None and not isinstance(values, list | tuple):
-        values = np.asarray(values)
-    if getattr(values, "ndim", 1) != 1:
-        raise DataError(f"a column must have one dimension, got shape {values.shape}", file=kind, column=name)
-    if isinstance(values, list | tuple) or dtype == np.dtype(object):
-        values = list(values)
-        _check_one_type(values, name, kind)
-    try:
-        return pa.array(values, from_pandas=True)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"the column cannot be read: {error}", file=kind, column=name) from error
+    kind = "pandas.DataFrame"
+    arrays, problems = _arrays([(str(name), frame.iloc[:, i]) for i, name in enumerate(frame.columns)], kind)
+    return ArrowSource(pa.table(arrays), kind, problems)
 
 
-def _check_one_type(values: Sequence[Any], name: str, kind: str) -> None:
-    kinds = {cls: _word(cls) for cls in set(map(type, values))}
-    words = {word for cls, word in kinds.items() if word is not None and not issubclass(cls, float)}
-    if len(words) + (float in kinds or np.float64 in kinds) < 2:
-        return
-    first: tuple[int, str, Any] | None = None
-    for row, value in enumerate(values):
-        word = kinds[type(value)]
-        if word is None or (isinstance(value, float) and np.isnan(value)):
+def _arrays(columns: Sequence[tuple[str, Any]], kind: str) -> tuple[dict[str, Any], dict[str, DataError]]:
+    """Returns the columns that can be read, and the problems of the others."""
+    arrays: dict[str, Any] = {}
+    problems = repeated_names([name for name, _ in columns], kind)
+    for name, values in columns:
+        if name in problems:
             continue
-        if first is None:
-            first = row, word, value
-        elif word != first[1]:
-            raise DataError(
-                f"the column has mixed types: {value!r} is {word}, but {first[2]!r} in row {first[0]} is {first[1]}; "
-                "a column must hold values of one type",
-                file=kind,
-                row=row,
-                column=name,
-            )
-
-
-def _word(cls: type) -> str | None:
-    if cls.__name__ in _MISSING:
-        return None
-    if issubclass(cls, Number | np.generic | Decimal) and not issubclass(cls, np.str_ | np.bytes_ | np.datetime64):
-        return "a number"
-    if issubclass(cls, str | bytes):
-        return "text"
-    return "a list" if issubclass(cls, list | tuple | np.ndarray) else f"a {cls.__name__}"
+        try:
+            arrays[name] = to_arrow(values, name, kind)
+        except DataError as error:  # made anew: a traceback would keep the values in memory
+            problems[name] = DataError(error.message, file=error.file, row=error.row, column=error.column)
+    return arrays, problems
 
 
 def _overflows(column: pa.ChunkedArray) -> bool:

@@ -46,7 +46,7 @@ def infer(
 
     Raises:
         ConfigError: If the target is not named or a role is unknown.
-        DataError: If a named column is absent or empty, or no feature is left.
+        DataError: If a named column is absent or empty, a column has a problem (see `Source`), or no feature is left.
 
     Example:
         >>> schema = infer({"user": [3, 9, 3], "price": [0.5, 1.2, 3.0], "click": [0, 1, 0]}, target="click")
@@ -61,6 +61,7 @@ def infer(
     for role, name in named.items():
         setattr(schema, role, name)
     _check_roles(source, schema, named)
+    source.select(list(source.problems))  # raises the first: a column is not left out because it cannot be read
     names = [name for name in source.schema.names if name not in schema.targets and name != schema.weight]
     sample = source.sample([*names, *schema.targets], SAMPLE)
     found = {name: _found(source, schema, sample, name) for name in names}
@@ -118,6 +119,8 @@ def _targets(source: Source, target: str | Sequence[str] | None) -> list[str]:
         hint = nearest("target label click rating", source.schema.names)
         raise ConfigError("target", f"the name of a column of {source.schema.names}", target, hint)
     for name in names:
+        if name in source.problems:
+            source.select([name])
         if name not in source.schema.names:
             hint = source.notes.get(name) or nearest(name, source.schema.names)
             raise DataError(

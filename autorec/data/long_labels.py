@@ -82,6 +82,7 @@ class LongSource(Source):
     def __init__(self, source: Source, thresholds: Mapping[str, Thresholds]) -> None:
         self._source, self._thresholds = source, thresholds
         self.name, self.rows, self.notes = source.name, source.rows, source.notes
+        self.problems = source.problems
         self.schema = self._schema()
 
     def _schema(self) -> pa.Schema:

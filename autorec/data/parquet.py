@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,51 +11,52 @@ import pyarrow.parquet as pq
 
 from autorec.data import fingerprint
 from autorec.data.arrow_types import is_text, normal_schema
-from autorec.data.frames import normal_batch
-from autorec.data.source import BLOCK, Source, check_names, table_of
+from autorec.data.parquet_folder import parquet_files
+from autorec.data.partitions import Partitions
+from autorec.data.source import BLOCK, repeated_names, table_of
+from autorec.data.typed_source import TypedSource, normal_batch
 from autorec.errors import DataError
 
-_SUFFIXES = (".parquet", ".pq")
 _READ = 4 * BLOCK
 _SPREAD = 8  # with fewer row groups, a sample reads through them all
 
 
-class ParquetSource(Source):
+class ParquetSource(TypedSource):
     """Parquet files, read row group by row group; text columns arrive as dictionaries.
 
     Args:
         path: A file, or a folder; a folder's files (also in subfolders) are read in the order of their names, those
-            whose name starts with `.` or `_` are left out.
+            whose name starts with `.` or `_` are left out. Subfolders `key=value` are columns (see `Partitions`).
+            A column that is not the same in all files is a problem of its own: see `Source`.
 
     Raises:
-        DataError: If there is no file, a file is not whole, or two files differ in their columns.
+        DataError: If there is no file, or a file is not whole.
     """
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
-        self._paths = _files(path)
+        self._paths, skipped = parquet_files(path)
         first = _metadata(self._paths[0])
         fields = first.schema.to_arrow_schema()
-        check_names(fields.names, str(self._paths[0]))
+        problems = repeated_names(fields.names, str(self._paths[0]))
         self._groups = [(self._paths[0], first)]
         for other in self._paths[1:]:
             found = _metadata(other)
-            _check_equal(fields, found.schema.to_arrow_schema(), self._paths[0], other)
+            problems |= _differences(fields, found.schema.to_arrow_schema(), self._paths[0], other, problems)
             self._groups.append((other, found))
         self.rows = sum(found.num_rows for _, found in self._groups)
         if self.rows == 0:
             raise DataError("there are no rows", file=path)
-        self.schema, self.notes = normal_schema(fields)
+        self._partitions = Partitions(path, self._paths, [*fields.names, *problems])
+        self._learn(pa.schema([*fields, *self._partitions.fields]), self._may_overflow, problems)
+        self.notes = {**self.notes, **skipped}
         self._text = [field.name for field in fields if is_text(field.type)]
-        for i, field in enumerate(self.schema):
-            if fields.field(field.name).type == pa.uint64() and self._may_overflow(field.name):
-                self.schema = self.schema.set(i, pa.field(field.name, pa.string()))
 
     def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
         schema = self.select(columns)
         start = 0
         for path, _ in self._groups:
-            for batch in self._read(path, schema, rows, start):
+            for batch in self._read_file(path, schema, rows, start):
                 start += batch.num_rows
                 yield batch
 
@@ -66,24 +67,30 @@ class ParquetSource(Source):
         schema = self.select(columns)
         chosen = np.unique(np.linspace(0, len(groups) - 1, min(len(groups), 4 * _SPREAD)).astype(int))
         size = max(rows // len(chosen), 1)
-        heads = [next(self._read(groups[i][0], schema, size, 0, [groups[i][1]]), None) for i in chosen]
+        heads = [next(self._read_file(groups[i][0], schema, size, 0, [groups[i][1]]), None) for i in chosen]
         return table_of([head for head in heads if head is not None], schema)
 
     def fingerprint(self) -> str:
-        return fingerprint.of_files(self._paths)
+        found = fingerprint.of_files(self._paths)
+        if not self._partitions.names:
+            return found
+        return f"{found}-{fingerprint.of_batches([], self._partitions.names, self._partitions.words())}"
 
-    def _read(
+    def _read_file(
         self, path: Path, schema: pa.Schema, rows: int, start: int, groups: list[int] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        text = [name for name in self._text if name in schema.names]
+        stored = pa.schema([field for field in schema if field.name not in self._partitions.names])
+        text = [name for name in self._text if name in stored.names]
         try:
             # Buffers read beforehand are kept until the file is closed: memory would grow with the rows.
             with pq.ParquetFile(path, read_dictionary=text, pre_buffer=False) as file:
                 for group in range(file.num_row_groups) if groups is None else groups:
                     # Each batch brings its dictionaries anew: fewer batches, fewer dictionaries to look through.
                     size = rows if rows < BLOCK else max(rows, _READ)
-                    for batch in file.iter_batches(size, columns=schema.names, row_groups=[group]):
-                        found = normal_batch(batch, schema, str(path), start)
+                    for batch in file.iter_batches(size, columns=stored.names, row_groups=[group]):
+                        found = normal_batch(batch, stored, str(path), start)
+                        if len(stored) < len(schema):
+                            found = self._partitions.fill(found, path, schema, batch.num_rows)
                         for first in range(0, batch.num_rows, rows):
                             yield found.slice(first, rows)
                         start += batch.num_rows
@@ -102,16 +109,6 @@ class ParquetSource(Source):
         return False
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    found = [p for p in sorted(path.rglob("*")) if p.suffix in _SUFFIXES and p.is_file()]
-    found = [p for p in found if not any(part.startswith((".", "_")) for part in p.relative_to(path).parts)]
-    if not found:
-        raise DataError("the folder holds no .parquet file", file=path)
-    return found
-
-
 def _metadata(path: Path) -> pq.FileMetaData:
     if path.stat().st_size == 0:
         raise DataError("the file is empty", file=path)
@@ -121,17 +118,24 @@ def _metadata(path: Path) -> pq.FileMetaData:
         raise DataError(f"not a whole Parquet file (truncated, or of another format): {error}", file=path) from error
 
 
-def _check_equal(first: pa.Schema, other: pa.Schema, first_path: Path, path: Path) -> None:
+def _differences(
+    first: pa.Schema, other: pa.Schema, first_path: Path, path: Path, known: Container[str]
+) -> dict[str, DataError]:
+    """Returns the problems of columns that a file has otherwise than the first one; those known are left out."""
+    found = repeated_names(other.names, str(path))
     for name in dict.fromkeys([*first.names, *other.names]):
-        for schema, where in ((first, first_path), (other, path)):
-            if name not in schema.names:
-                raise DataError(
-                    f"all files of a folder must have the same columns; {where} lacks it", file=path, column=name
-                )
-        if normal_schema([first.field(name)]) != normal_schema([other.field(name)]):
-            raise DataError(
+        if name in known or name in found:
+            continue
+        lacking = next(
+            (where for schema, where in ((first, first_path), (other, path)) if name not in schema.names), None
+        )
+        if lacking is not None:
+            message = f"all files of a folder must have the same columns; {lacking} lacks it"
+            found[name] = DataError(message, file=path, column=name)
+        elif normal_schema([first.field(name)]) != normal_schema([other.field(name)]):
+            message = (
                 f"all files of a folder must have the same types; {first_path} has {first.field(name).type}, "
-                f"this one {other.field(name).type}",
-                file=path,
-                column=name,
+                f"this one {other.field(name).type}"
             )
+            found[name] = DataError(message, file=path, column=name)
+    return {name: problem for name, problem in found.items() if name not in known}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from autorec.errors import DataError, nearest
 
@@ -25,13 +27,18 @@ class Source(ABC):
         schema: Names and types of the columns that can be read. A field with the metadata `kind: categorical` was
             declared a category by its maker.
         rows: Number of rows, or None if it takes a pass to know.
-        notes: Column -> what its reader should know, also for columns that cannot be read.
+        notes: Column -> what its reader should know, also for columns that cannot be read; and a file of a folder that
+            is not read -> why.
+        problems: Column -> the error that it cannot be read, or that it is not known which it is. The schema is without
+            it; who can do without it too reads the rest, who asks for it by `select` gets the error. `infer`, which
+            wants every column, asks for them all, so that none is left out in silence.
     """
 
     name: str
     schema: pa.Schema
     rows: int | None
     notes: Mapping[str, str] = {}
+    problems: Mapping[str, DataError] = {}
 
     @abstractmethod
     def batches(self, columns: Sequence[str], rows: int = BLOCK) -> Iterator[pa.RecordBatch]:
@@ -68,8 +75,26 @@ class Source(ABC):
         return row
 
     def read_as_text(self, name: str) -> bool:
-        """Reads a column as it is written from now on; returns whether this source can (text files can)."""
+        """Reads a column as it is written from now on; returns whether this source can.
+
+        Text files can, and whole numbers can be read as their digits.
+        """
         return False
+
+    def read_as_missing(self, name: str) -> bool:
+        """Reads a column without any value as one of no type from now on; returns whether it has none.
+
+        Libraries give such a column some type (pandas gives fractions), whatever would stand in it. Rows are read up to
+        the first value.
+        """
+        if not all(_is_missing(batch.column(0)) for batch in self.batches([name])):
+            return False
+        self.schema = self.schema.set(self.schema.get_field_index(name), pa.field(name, pa.null()))
+        return True
+
+    def has(self, name: str) -> bool:
+        """Returns whether there is a column of a name, be it one that cannot be read."""
+        return name in self.schema.names or name in self.problems
 
     def select(self, columns: Sequence[str]) -> pa.Schema:
         """Returns the fields of some columns.
@@ -78,6 +103,8 @@ class Source(ABC):
             DataError: If a column is absent or its type cannot be read.
         """
         for name in columns:
+            if name in self.problems:
+                raise self.problems[name].with_traceback(None)
             if name not in self.schema.names:
                 reason = self.notes.get(name) or f"the column is absent; the data has {self.schema.names}"
                 hint = "" if name in self.notes else nearest(name, self.schema.names)
@@ -101,6 +128,12 @@ def table_of(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
     return pa.concat_tables(tables) if tables else empty
 
 
+def _is_missing(array: pa.Array) -> bool:
+    array = _plain(array)
+    missing = pc.equal(array, "") if pa.types.is_string(array.type) else pc.is_null(array, nan_is_null=True)
+    return bool(pc.all(missing, min_count=0).as_py())  # skips the nulls
+
+
 def _plain(array: pa.Array) -> pa.Array:
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
@@ -113,8 +146,11 @@ def check_names(names: Sequence[str], file: str) -> None:
     """
     if not names:
         raise DataError("there is no column", file=file)
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise DataError("two columns have this name; names must be unique", file=file, column=name)
-        seen.add(name)
+    for problem in repeated_names(names, file).values():
+        raise problem
+
+
+def repeated_names(names: Sequence[str], file: str) -> dict[str, DataError]:
+    """Returns the problem of each name that more than one column has."""
+    message = "two columns have this name; names must be unique"
+    return {name: DataError(message, file=file, column=name) for name, number in Counter(names).items() if number > 1}

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from autorec.data.any_column import to_arrow
 from autorec.data.frames import (
     ArrowSource,
     DatasetSource,
@@ -18,7 +19,6 @@ from autorec.data.frames import (
     LogSource,
     from_columns,
     from_pandas,
-    to_arrow,
 )
 from autorec.data.parquet import ParquetSource
 from autorec.data.source import Source

@@ -174,7 +174,7 @@ class Predictor:
         return {name: np.concatenate(found) if found else np.zeros(0, np.float32) for name, found in pieces.items()}
 
     def _labels(self, source: Source, weight: str | None) -> dict[str, np.ndarray]:
-        weight = weight or (self.schema.weight if self.schema.weight in source.schema.names else None)
+        weight = weight or (self.schema.weight if self.schema.weight and source.has(self.schema.weight) else None)
         task = "ctr" if self.encoder.layout.targets[0].kind == "binary" else "rating"
         check_targets(source, Schema(targets=self.schema.targets, weight=weight), task, training=False)
         found = list(_numbers(source, self.schema.targets))
@@ -188,9 +188,9 @@ class Predictor:
                 source.select([name])
         weight = weight or self.schema.weight
         group = group or self.schema.group or self.schema.user
-        if weight is not None and weight in source.schema.names:
+        if weight is not None and source.has(weight):
             roles["weights"] = np.concatenate([block[0] for block in _numbers(source, [weight])])
-        if group is not None and group in source.schema.names:
+        if group is not None and source.has(group):
             counts = Counts()
             found = [counts.codes(columns.dictionary(column_of(b, group))) for b in source.batches([group], BLOCK)]
             roles["groups"] = np.concatenate(found)

@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from autorec.data.checks import check_same_columns, check_targets
@@ -20,16 +25,25 @@ FITTING = [
     (Feature("x", "categorical", "int"), [1.0, np.nan]),
     (Feature("x", "categorical", "string"), ["a", None]),
     (Feature("x", "categorical", "string"), [None, None]),
+    (Feature("x", "categorical", "string"), [1, 2]),
     (Feature("x", "time", "time"), np.array(["2024-01-01", "2024-01-02"], "datetime64[s]")),
     (Feature("x", "time", "time"), ["2024-01-01", "2024-01-02"]),
     (Feature("x", "time", "int", unit="s"), [1, 2]),
     (Feature("x", "bag", "int"), [[1, 2], []]),
     (Feature("x", "bag", "string", separator="|"), ["a|b", ""]),
+    (Feature("x", "bag", "int"), [[], []]),
+    (Feature("x", "sequence", "string"), [[None], None]),
+]
+FEATURES = [
+    Feature("x", "categorical", "string"),
+    Feature("x", "time", "time"),
+    Feature("x", "bag", "int"),
+    Feature("x", "bag", "string", separator="|"),
 ]
 UNLIKE = [
     (Feature("x", "numeric", "float"), ["a", "b"], "expects numbers, got text"),
     (Feature("x", "categorical", "int"), ["a", "b"], "expects whole numbers, got text"),
-    (Feature("x", "categorical", "string"), [1, 2], "expects text, got whole numbers; make it text, or set"),
+    (Feature("x", "categorical", "string"), [True, False], "expects text, got whole numbers; make it text, or set"),
     (Feature("x", "categorical", "string"), [1.5, 2.0], "expects text, got numbers"),
     (Feature("x", "time", "time"), [1, 2], "expects times, got whole numbers"),
     (Feature("x", "bag", "int"), [["a"], []], "expects lists of whole numbers, got lists of text"),
@@ -49,6 +63,41 @@ def test_a_column_of_another_type_is_named_with_both_types(feature: Feature, val
     with pytest.raises(DataError) as caught:
         check_same_columns(Schema([feature]), as_source({"x": values}))
     assert f"file 'dict', column 'x': the schema {message}" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.string(), pa.int64(), pa.timestamp("us"), pa.list_(pa.int64())])
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: f"{feature.kind} {feature.dtype}")
+def test_a_column_without_any_value_is_of_every_type(feature: Feature, kind: pa.DataType, tmp_path: Path) -> None:
+    table = pa.table({"x": pa.nulls(2, kind), "y": [1, 0]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    for data in (table, tmp_path / "x.parquet", ds.dataset(tmp_path / "x.parquet"), pl.DataFrame(table).lazy()):
+        source = as_source(data)
+        check_same_columns(Schema([feature]), source)
+        assert next(source.batches(["x"])).column(0).to_pylist() == [None, None]
+
+
+def test_only_nan_is_no_value() -> None:
+    for values in (pd.Series([np.nan, np.nan]), pl.Series([np.nan, None]), ["", ""], pa.array([np.nan, np.nan])):
+        for feature in FEATURES:
+            labelled = as_source({"x": values}, [0, 1], "y")
+            check_same_columns(Schema([feature]), labelled)
+            assert all(cell in (None, "") for cell in next(labelled.batches(["x", "y"])).column(0).to_pylist())
+
+
+def test_a_late_value_makes_a_column_one_of_its_type() -> None:
+    values = np.full(100_000, np.nan)
+    values[-1] = 1.5
+    with pytest.raises(DataError, match="expects text, got numbers"):
+        check_same_columns(Schema([Feature("x", "categorical", "string")]), as_source({"x": values}))
+
+
+@pytest.mark.parametrize("values", [[7, 9], np.array([7, 9], np.uint64), np.array([7, 9], np.int32)])
+def test_ids_that_are_text_because_some_are_large_may_come_as_small_whole_numbers(values: Any) -> None:
+    trained = as_source({"x": np.array([7, 2**64 - 1], np.uint64)})
+    assert trained.schema.field("x").type == pa.string()
+    source = as_source({"x": values})
+    check_same_columns(Schema([Feature("x", "categorical", "string")]), source)
+    assert next(source.batches(["x"])).column(0).to_pylist() == ["7", "9"]
 
 
 def test_an_absent_column_is_named_with_the_nearest_one() -> None:

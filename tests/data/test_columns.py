@@ -79,6 +79,12 @@ def test_a_text_that_is_no_time_is_named() -> None:
     assert caught.value.row == 1
 
 
+def test_fractions_order_rows_and_missing_ones_come_first() -> None:
+    found = columns.order_values(pa.array([1.7e9 + 0.5, None, math.nan, math.inf, 1.7e9]))
+    assert found.tolist() == [1.7e9 + 0.5, -math.inf, -math.inf, -math.inf, 1.7e9]
+    assert columns.order_values(pa.array([5, None])).tolist() == [5, MISSING]
+
+
 def texts(array: pa.Array, dtype: str) -> list[Any]:
     return columns.keys(array, Feature("c", "categorical", dtype)).to_pylist()
 
@@ -140,7 +146,14 @@ def test_numbers_are_not_split() -> None:
 
 
 def test_a_column_without_any_value_holds_empty_lists() -> None:
-    assert lists(pa.nulls(2)) == lists(pa.nulls(2), separator="|") == [[], []]
+    for kind in (pa.null(), pa.string(), pa.dictionary(pa.int32(), pa.string()), pa.float64()):
+        assert lists(pa.nulls(2, kind)) == lists(pa.nulls(2, kind), separator="|") == [[], []]
+
+
+def test_values_of_lists_without_any_value_have_the_type_that_the_schema_says() -> None:
+    for dtype, kind in (("int", pa.int64()), ("string", pa.string())):
+        _, values = columns.flat_list(pa.nulls(2, pa.string()), Feature("h", "bag", dtype))
+        assert values.type == kind
 
 
 def test_a_sliced_list_column_gives_its_own_rows() -> None:

@@ -49,8 +49,9 @@ def test_times_as_text_are_put_in_order() -> None:
 
 
 def test_a_missing_time_counts_as_earliest() -> None:
-    mask = assign(as_source({"t": [5, None, 1, 9]}), Schema(time="t"), "time", 0.5, 0)
-    assert mask.tolist() == [True, False, False, True]
+    for times in ([5, None, 1, 9], [5.5, None, 1.5, 9.0], np.array([5.5, np.nan, 1.5, 9.0])):
+        mask = assign(as_source({"t": times}), Schema(time="t"), "time", 0.5, 0)
+        assert mask.tolist() == [True, False, False, True]
 
 
 @pytest.mark.parametrize("users", [np.arange(2000) % 50, np.array([f"u{i % 50}" for i in range(2000)])])

@@ -112,6 +112,8 @@ def test_columns_come_in_the_order_asked_for() -> None:
         (pa.array([7, 2**40], pa.uint64()), [7, 2**40]),
         (pa.array([7, 2**64 - 1], pa.uint64()), ["7", str(2**64 - 1)]),
         (pa.nulls(2), [None, None]),
+        (pa.array([[], None], pa.list_(pa.null())), [None, None]),
+        (pa.array([[None], []], pa.large_list(pa.null())), [None, None]),
     ],
 )
 def test_other_types_become_one_of_the_few(values: pa.Array, expected: list[Any]) -> None:
@@ -235,7 +237,21 @@ def test_a_text_file_can_give_a_column_as_it_is_written(tmp_path: Path) -> None:
     source = text_source(tmp_path, "zip,n\n12.50,1\n7,2\n")
     assert source.read_as_text("zip")
     assert rows_of(source)["zip"] == ["12.50", "7"]
-    assert not as_source(COLUMNS).read_as_text("user")
+
+
+def test_whole_numbers_can_be_read_as_text_in_every_form(tmp_path: Path) -> None:
+    for form, make in FORMS.items():
+        path = tmp_path / form
+        path.mkdir()
+        source = as_source(make(path))
+        assert source.read_as_text("user"), form
+        assert rows_of(source)["user"] == ["3", "1", "2", "3", "1"], form
+        assert not source.read_as_text("price"), form
+        assert not source.read_as_text("day"), form
+    categories = as_source(pd.DataFrame({"x": pd.Categorical([10, 20])}))
+    assert categories.read_as_text("x")
+    assert rows_of(categories)["x"] == ["10", "20"]
+    assert not as_source({"x": [True, False]}).read_as_text("x")
 
 
 def test_what_is_no_table_is_a_config_error() -> None:

@@ -94,6 +94,16 @@ def test_a_value_that_cannot_be_read_is_named_with_its_row_among_all(monkeypatch
         model.predict(fitted.clicks(50))
 
 
+@pytest.mark.parametrize("role", ["weight", "group"])
+def test_a_role_whose_column_cannot_be_read_is_not_passed_over(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = fitted.clicks(50).to_dict(as_series=False) | {"mixed": ["a", 1] * 25}
+    assert fitted.single().evaluate(rows)
+    monkeypatch.setattr(fitted.single().predictor_.schema, role, "mixed")
+    assert len(fitted.single().predict(rows)) == 50
+    with pytest.raises(DataError, match="column 'mixed': the column has mixed types"):
+        fitted.single().evaluate(rows)
+
+
 def test_the_target_is_needed_to_evaluate_but_not_to_predict() -> None:
     rows = fitted.clicks(50).drop("click")
     assert len(fitted.single().predict(rows)) == 50
