@@ -57,13 +57,17 @@ def microseconds(array: pa.Array, unit: str | None, name: str | None = None) -> 
     return np.where(missing, MISSING_INT, values)
 
 
-def order_values(array: pa.Array) -> np.ndarray:
+def order_values(array: pa.Array, name: str | None = None) -> np.ndarray:
     """Returns numbers that sort as the times of a column do; missing ones come first.
 
     Whole numbers, `MISSING_INT` where missing; of a column of fractions fractions, -inf where missing or not finite.
+
+    Args:
+        array: The times.
+        name: Column, for an error.
     """
     if pa.types.is_timestamp(array.type) or pa.types.is_string(array.type) or pa.types.is_dictionary(array.type):
-        return microseconds(array, None)
+        return microseconds(array, None, name)
     if pa.types.is_floating(array.type):
         values = array.to_numpy(zero_copy_only=False)  # a null becomes NaN
         return np.where(np.isfinite(values), values, -np.inf)

@@ -19,7 +19,7 @@ from autorec.data.encoder import column_of, table_of
 from autorec.data.lists import Lists
 from autorec.data.numbers import NumberSample
 from autorec.data.schema import Feature, Schema
-from autorec.data.source import BLOCK, Source
+from autorec.data.source import BLOCK, Source, placed
 from autorec.data.vocabulary import Counts
 from autorec.errors import DataError
 
@@ -114,7 +114,7 @@ class FirstPass:
             train, np.flatnonzero(held), [], [], [], labels.astype(np.float32), weights, self._group_codes(batch)
         )
         if schema.time:
-            self.times.append(columns.order_values(column_of(batch, schema.time))[train])
+            self.times.append(columns.order_values(column_of(batch, schema.time), schema.time)[train])
         self._encode_features(batch, rows)
         return rows
 
@@ -149,7 +149,7 @@ class FirstPass:
         if feature.kind == "numeric":
             return columns.numbers(column, feature.name)
         if feature.kind == "time":
-            return columns.microseconds(column, feature.unit)
+            return columns.microseconds(column, feature.unit, feature.name)
         counter = self.counts[table_of(feature)]
         if feature.kind == "categorical":
             codes = counter.codes(columns.keys(column, feature))
@@ -225,14 +225,6 @@ def _held(mask: np.ndarray | None, rows: slice) -> np.ndarray:
     if mask is None:
         return np.zeros(rows.stop - rows.start, bool)
     return mask[rows] if len(mask) >= rows.stop else np.ones(rows.stop - rows.start, bool)
-
-
-def placed(error: DataError, source: Source, start: int) -> DataError:
-    """Returns the error with the file, and the row counted from the first one."""
-    if error.file is not None:
-        return error
-    row = None if error.row is None else source.line(error.row + start)
-    return DataError(error.message, file=source.name, row=row, column=error.column)
 
 
 def _provisional_times(micros: np.ndarray) -> list[np.ndarray]:

@@ -154,3 +154,11 @@ def repeated_names(names: Sequence[str], file: str) -> dict[str, DataError]:
     """Returns the problem of each name that more than one column has."""
     message = "two columns have this name; names must be unique"
     return {name: DataError(message, file=file, column=name) for name, number in Counter(names).items() if number > 1}
+
+
+def placed(error: DataError, source: Source, start: int) -> DataError:
+    """Returns the error with the file, and the row counted from the first one."""
+    if error.file is not None:
+        return error
+    row = None if error.row is None else source.line(error.row + start)
+    return DataError(error.message, file=source.name, row=row, column=error.column)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from autorec.data import columns
 from autorec.data.schema import Schema
-from autorec.data.source import BLOCK, Source
+from autorec.data.source import BLOCK, Source, placed
 from autorec.errors import ConfigError, DataError, unknown_name
 
 SPLITS = ("random", "time", "user")
@@ -93,7 +93,13 @@ def _by_user(hashes: np.ndarray, fraction: float) -> np.ndarray:
 
 
 def _values(source: Source, name: str, read: Callable[[pa.Array], np.ndarray]) -> np.ndarray:
-    found = [read(batch.column(0)) for batch in source.batches([name])]
+    found, start = [], 0
+    for batch in source.batches([name]):
+        try:
+            found.append(read(batch.column(0)))
+        except DataError as error:
+            raise placed(DataError(error.message, row=error.row, column=name), source, start) from error
+        start += batch.num_rows
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 

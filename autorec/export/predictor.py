@@ -11,10 +11,10 @@ from autorec.data import columns
 from autorec.data.cache import Part
 from autorec.data.checks import check_same_columns, check_targets
 from autorec.data.encoder import Encoder, column_of
-from autorec.data.first_pass import placed
 from autorec.data.layout import TargetColumn
 from autorec.data.long_labels import LongSource
 from autorec.data.schema import Schema
+from autorec.data.source import placed
 from autorec.data.table import Source, as_source
 from autorec.data.vocabulary import Counts
 from autorec.errors import ConfigError, DataError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -103,3 +104,10 @@ def test_the_fraction_is_checked(fraction: float) -> None:
 def test_an_unknown_split_names_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'random'"):
         assign(source_of(x=[1, 2]), Schema(), "radom", 0.1, 0)
+
+
+def test_a_time_that_is_none_is_named_with_its_file_line_and_column(tmp_path: Path) -> None:
+    rows = [f"{day},2024-01-{day:02d}\n" for day in range(1, 9)]
+    (tmp_path / "log.csv").write_text("".join(["day,when\n", *rows, "9,soon\n"]))
+    with pytest.raises(DataError, match=r"log.csv', row 10, column 'when': a time must be .* got 'soon'"):
+        assign(as_source(tmp_path / "log.csv"), Schema(time="when"), "time", 0.5, 0)
