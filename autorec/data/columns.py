@@ -100,7 +100,7 @@ def _whole(array: pa.Array, feature: Feature) -> pa.Array:
         if odd.any():
             row = int(np.argmax(odd))
             raise DataError(
-                f"a categorical column of numbers must hold whole numbers, got {values[row]!r}; "
+                f"a categorical column of numbers must hold whole numbers, got {values[row]:g}; "
                 "make it numeric, or turn it into text",
                 row=row,
                 column=feature.name,
