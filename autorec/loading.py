@@ -13,7 +13,6 @@ from autorec.errors import ConfigError, DataError
 from autorec.export import folder as exported
 from autorec.export.folder import load_model
 from autorec.export.predictor import Predictor
-from autorec.files import absolute
 from autorec.run import Run
 
 MODEL = "model.keras"
@@ -31,7 +30,7 @@ def load(path: str | Path) -> Predictor:
     Example:
         >>> autorec.load("model/").predict(frame)
     """
-    path = absolute(path)
+    path = Path(path).expanduser()
     if (path / exported.CARD).exists():
         return exported.load(path)
     if (path / "journal.jsonl").exists():

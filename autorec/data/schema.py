@@ -10,7 +10,6 @@ from typing import Any
 
 from autorec.data.long_target import LongTarget, as_long_targets
 from autorec.errors import ConfigError, unknown_name
-from autorec.files import absolute
 
 KINDS = ("numeric", "categorical", "time", "bag", "sequence")
 DTYPES = ("string", "int", "float", "time")
@@ -177,12 +176,12 @@ class Schema:
 
     def save(self, path: str | Path) -> None:
         """Writes the schema as JSON."""
-        absolute(path).write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
+        Path(path).expanduser().write_text(json.dumps(self.to_dict(), indent=1), encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> Schema:
         """Reads a schema that `save` wrote."""
-        return cls.from_dict(json.loads(absolute(path).read_text(encoding="utf-8")))
+        return cls.from_dict(json.loads(Path(path).expanduser().read_text(encoding="utf-8")))
 
     @classmethod
     def infer(

@@ -13,7 +13,7 @@ from autorec.data.encoder import Encoder
 from autorec.errors import ConfigError, DataError
 from autorec.export.input_names import SIGNATURE, input_names, name_inputs
 from autorec.export.predictor import Predictor
-from autorec.files import absolute, new_folder, write_json
+from autorec.files import new_folder, write_json
 
 CARD = "model_card.json"
 PACKAGES = ("autorec", "tensorflow", "keras", "numpy", "polars", "pyarrow")
@@ -45,7 +45,7 @@ def export(folder: str | Path, predictor: Predictor) -> Path:
 
     from autorec.export.signature import ServedModel
 
-    folder = absolute(folder)
+    folder = Path(folder).expanduser()
     if folder.exists() and not (folder / CARD).exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError("folder", "a new or empty folder, or an earlier export", str(folder))
     with new_folder(folder) as aside, tempfile.TemporaryDirectory() as words:
@@ -66,7 +66,7 @@ def load(folder: str | Path) -> Predictor:
     Raises:
         DataError: If it is not a model folder.
     """
-    folder = absolute(folder)
+    folder = Path(folder).expanduser()
     if not (folder / CARD).exists():
         raise DataError(f"not a model folder: it has no {CARD}", file=folder)
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
