@@ -250,7 +250,7 @@ class _Tally:
         if largest > _LARGEST or spread < 1.0 / _LARGEST:
             hint = "divide the values by their spread"
         elif np.spacing(np.float32(largest)) > spread / _STEPS:
-            hint = f"subtract {(self.low + self.high) / 2:g} from the values"
+            hint = f"subtract {(self.low + self.high) / 2:.15g} from the values"
         else:
             return
         raise DataError(

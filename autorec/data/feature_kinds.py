@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from autorec.data.arrow_types import TIME
-from autorec.data.name_hints import says_sequence, says_time, whole_numbers_kind
+from autorec.data.name_hints import head_kind, says_sequence, says_time
 from autorec.data.schema import Feature
 from autorec.data.text_kinds import is_comma_text, is_numeric_text, list_kind, separator_of
 from autorec.data.text_times import MISSING_WORDS, are_dates, are_times
@@ -89,7 +89,7 @@ def _of_numbers(name: str, values: pl.Series, is_id: bool, is_time: bool) -> Fou
 
 def _of_unix_times(name: str, numbers: np.ndarray, dtype: str, distinct: int, hinted: bool) -> Found | None:
     """Returns a time, with a warning if the values alone say so, or None; a name that says otherwise is believed."""
-    if not hinted and whole_numbers_kind(name) is not None:
+    if not hinted and head_kind(name) is not None:
         return None
     unit = _unix_unit(numbers, hinted)
     if unit is None:

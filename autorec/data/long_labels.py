@@ -108,7 +108,12 @@ class LongSource(Source):
         return self._source.line(row)
 
     def read_as_text(self, name: str) -> bool:
-        if not self._source.read_as_text(name):
-            return False
-        self.schema = self._schema()
-        return True
+        return self._took(self._source.read_as_text(name))
+
+    def read_as_missing(self, name: str) -> bool:
+        return self._took(self._source.read_as_missing(name))
+
+    def _took(self, changed: bool) -> bool:
+        if changed:
+            self.schema = self._schema()
+        return changed

@@ -48,6 +48,11 @@ def whole_numbers_kind(name: str) -> str | None:
     return None
 
 
+def head_kind(name: str) -> str | None:
+    """Returns what the last word of a name says, see `whole_numbers_kind`: `session_start` is no session."""
+    return whole_numbers_kind("".join(words(name)[-1:]))
+
+
 def says_time(name: str) -> bool:
     """Returns whether a name speaks of a point in time."""
     return any(word in _TIMES for word in words(name))

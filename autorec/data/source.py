@@ -104,7 +104,7 @@ class Source(ABC):
         """
         for name in columns:
             if name in self.problems:
-                raise self.problems[name].with_traceback(None)
+                raise again(self.problems[name])
             if name not in self.schema.names:
                 reason = self.notes.get(name) or f"the column is absent; the data has {self.schema.names}"
                 hint = "" if name in self.notes else nearest(name, self.schema.names)
@@ -154,6 +154,11 @@ def repeated_names(names: Sequence[str], file: str) -> dict[str, DataError]:
     """Returns the problem of each name that more than one column has."""
     message = "two columns have this name; names must be unique"
     return {name: DataError(message, file=file, column=name) for name, number in Counter(names).items() if number > 1}
+
+
+def again(error: DataError) -> DataError:
+    """Returns an error anew: one that is kept and raised would keep the frames that it went through."""
+    return DataError(error.message, file=error.file, row=error.row, column=error.column)
 
 
 def placed(error: DataError, source: Source, start: int) -> DataError:

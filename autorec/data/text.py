@@ -14,7 +14,7 @@ import pyarrow.csv as pc
 
 from autorec.data import fingerprint
 from autorec.data.arrow_types import normal_type
-from autorec.data.source import BLOCK, Source, check_names
+from autorec.data.source import BLOCK, Source, again, check_names
 from autorec.data.text_types import TextColumn, convert
 from autorec.errors import DataError
 
@@ -83,7 +83,7 @@ class TextSource(Source):
     def select(self, columns: Sequence[str]) -> pa.Schema:
         for name in columns:
             if name in self._mixed:
-                raise self._mixed[name]
+                raise again(self._mixed[name])
         return super().select(columns)
 
     def fingerprint(self) -> str:

@@ -13,6 +13,7 @@ from autorec.errors import DataError
 BOOLEANS = {"True": 1, "False": 0, "true": 1, "false": 0, "TRUE": 1, "FALSE": 0}
 COMMA = pa.decimal128(38)  # stands for fractions behind a comma
 _FRACTION = r"^[+-]?\d+,\d+$"
+_THOUSANDS = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 _CODE = r"^\+|^-?0\d"  # a number would not be written like this
 _LONG = r"^-?\d+$"
 _RARE = 0.1
@@ -23,10 +24,9 @@ class TextColumn:
     """Learns the type of a column while its cells stream by.
 
     A column is of numbers if every filled cell is one, or a word for a missing value; one of such words alone has no
-    value and fits every type. True and false alone, in any usual writing, are booleans, and lists as Python
-    and JSON write them are lists. A column of fractions in which
-    at most one cell in ten is text has mixed types. Whole numbers with leading zeros, or too long for 64 bits, are
-    codes, that is text.
+    value and fits every type. True and false alone, in any usual writing, are booleans, and lists as Python and JSON
+    write them are lists. A column of fractions in which at most one cell in ten is text has mixed types. Whole numbers
+    with leading zeros, or too long for 64 bits, are codes, that is text.
 
     Args:
         commas: Whether decimals may stand behind a comma, as they do where fields are split at semicolons.
@@ -34,8 +34,9 @@ class TextColumn:
 
     def __init__(self, *, commas: bool = False) -> None:
         self._commas = commas
-        self.filled = self.whole = self.fractions = self.texts = self.booleans = self.decimals = 0
-        self.code = False
+        self.filled = self.whole = self.fractions = self.texts = self.booleans = self.decimals = self.thousands = 0
+        self.code = self.words = False
+        self.truths: set[int] = set()
         self.time: bool | None = None
         self.lists: Lists | None = None
         self.first_text: tuple[int, str] | None = None
@@ -64,6 +65,7 @@ class TextColumn:
         words = rest.is_in(list(MISSING_WORDS)) | (rest == "")
         self.code |= bool(rest.filter(numbers).str.contains(_LONG).any())
         self.fractions += int((numbers & ~words).sum())
+        self.words |= bool(words.any())
         text = ~numbers & ~words
         if text.any() and self.first_text is None:
             at = mask.arg_true().filter(text)[0]
@@ -72,9 +74,14 @@ class TextColumn:
 
     def _observe_texts(self, texts: pl.Series) -> None:
         if self.texts == self.booleans:  # else there is other text, whatever comes
-            self.booleans += int(texts.is_in(list(BOOLEANS)).sum())
+            booleans = texts.filter(texts.is_in(list(BOOLEANS)))
+            self.booleans += len(booleans)
+            self.truths |= {BOOLEANS[word] for word in booleans.unique()}
         if self._commas and self.texts == self.decimals:
-            self.decimals += int(texts.str.contains(_FRACTION).sum())
+            fractions = texts.filter(texts.str.contains(_FRACTION))
+            self.decimals += len(fractions)
+            self.thousands += int(fractions.str.contains(_THOUSANDS).sum())
+            self.code |= bool(fractions.str.contains(_CODE).any())
         if self.texts == 0:
             self.lists = lists_of(texts)
         elif self.lists is not None and len(texts):
@@ -110,11 +117,14 @@ class TextColumn:
         if self.time:
             return TIME, None
         if numbers == 0 and self.texts == self.booleans:
-            return pa.bool_(), None
+            # Of true and none alone, none is what the column tells.
+            return (pa.string() if self.words and len(self.truths) < 2 else pa.bool_()), None
         if numbers == 0 and self.lists is not None:
             return _LISTS[self.lists], None
         if self.texts and self.texts == self.decimals and not self.fractions and not self.code:
-            return COMMA, None
+            if self.thousands < self.decimals:  # else they may be whole numbers, with a comma behind the thousands
+                return COMMA, f"{self.decimals} of {self.filled} cells were read as fractions behind a comma"
+            return pa.string(), None
         if self.code or numbers == 0:
             return pa.string(), None
         if self.texts == 0:

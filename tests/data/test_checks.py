@@ -163,7 +163,7 @@ def test_a_constant_rating_is_refused_in_training_rows_only() -> None:
 @pytest.mark.parametrize(
     ("labels", "hint"),
     [
-        ([1e8, 1e8 + 9, 1e8 + 20], r"between 100000000 and 100000020; subtract 1e\+08 from"),
+        ([1e8, 1e8 + 9, 1e8 + 20], r"between 100000000 and 100000020; subtract 100000010 from"),
         ([0.0, 1e20, 2e20], "divide the values by their spread"),
         ([0.0, 1e-20, 2e-20], "divide the values by their spread"),
     ],

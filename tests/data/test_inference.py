@@ -114,6 +114,14 @@ def test_a_name_decides_whether_numbers_of_ten_digits_are_times(name: str, expec
     assert schema.warnings == []
 
 
+@pytest.mark.parametrize("name", ["session_start", "user_last_seen", "campaign_end"])
+def test_of_a_name_the_last_word_decides_whether_they_are_times(name: str) -> None:
+    times = 1_700_000_000 + np.random.default_rng(0).integers(0, 10**7, 500)
+    schema = infer({name: times, "click": np.arange(500) % 2}, target="click")
+    assert schema[name].kind == "time"
+    assert f"`{name}` was taken as Unix times" in schema.warnings[0]
+
+
 @pytest.mark.parametrize("text", ["2024-01-{:02d}", "2024-01-{:02d} 10:00:00.5", "2024-01-{:02d}T10:00:00+02:00"])
 def test_iso_texts_are_times(text: str) -> None:
     assert kind([text.format(day) for day in range(1, 29)]) == "time"

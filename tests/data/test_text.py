@@ -155,3 +155,31 @@ def test_a_late_text_among_decimals_makes_all_of_them_text(tmp_path: Path, monke
     monkeypatch.setattr("autorec.data.text._BLOCK_BYTES", 8_192)
     source = written(tmp_path, "a;n\n" + "1,25;2\n" * 9_000 + "new;1\n")
     assert values(source, "a") == ["1,25"] * 9_000 + ["new"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "noted"),
+    [
+        (["12,5", "1,250"], pa.float64(), True),
+        (["0,125", "0,250"], pa.float64(), True),
+        (["1,250", "12,500"], pa.string(), False),  # thousands, as well
+        (["012,55", "3,17"], pa.string(), False),  # no number begins like this
+    ],
+)
+def test_what_a_comma_means_is_told_where_it_is_taken_for_decimals(
+    cells: list[str], kind: pa.DataType, noted: bool, tmp_path: Path
+) -> None:
+    source = written(tmp_path, "x;n\n" + "".join(f"{cell};1\n" for cell in cells))
+    assert source.schema.field("x").type == kind
+    assert source.notes.get("x") == ("2 of 2 cells were read as fractions behind a comma" if noted else None)
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [(["true", "none"], pa.string()), (["true", ""], pa.int64()), (["-", "False", "True"], pa.int64())],
+)
+def test_a_word_for_a_missing_value_beside_one_truth_is_what_the_column_tells(
+    cells: list[str], kind: pa.DataType, tmp_path: Path
+) -> None:
+    source = written(tmp_path, "n,x\n" + "".join(f"1,{cell}\n" for cell in cells))
+    assert source.schema.field("x").type == kind
