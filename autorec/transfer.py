@@ -10,7 +10,6 @@ from typing import Any
 import keras_tuner as kt
 
 from autorec.errors import ConfigError
-from autorec.files import absolute
 from autorec.loading import trained_trial
 from autorec.run import Run
 from autorec.spaces.fixed import FixedSpace
@@ -61,7 +60,7 @@ def get_warm_start(value: Any, directory: Path) -> dict[str, Any] | None:
         return dict(value)
     if not isinstance(value, (str, Path)):
         raise ConfigError("warm_start", "the directory of another run", value)
-    path = absolute(value).resolve()
+    path = Path(value).expanduser().resolve()
     if path == directory.resolve():
         raise ConfigError("warm_start", "the directory of another run", str(value), "A run goes on by itself.")
     kept = _kept(directory)

@@ -140,6 +140,8 @@ def check_targets(source: Source, schema: Schema, task: str, *, training: bool =
         raise DataError("there are no rows", file=source.name)
     for name, tally in tallies.items():
         tally.finish(source, name, training)
+        if training and task == "rating":
+            tally.check_range(source, name)
     if weights and total == 0:
         raise DataError("all weights are 0", file=source.name, column=weights[0])
 
@@ -241,10 +243,8 @@ class _Tally:
                 file=source.name,
                 column=name,
             )
-        if training and self.task == "rating":
-            self._check_range(source, name)
 
-    def _check_range(self, source: Source, name: str) -> None:
+    def check_range(self, source: Source, name: str) -> None:
         """Refuses values that 32-bit numbers, which labels and weights are, cannot hold or tell apart."""
         largest, spread = max(abs(self.low), abs(self.high)), self.high - self.low
         if largest > _LARGEST or spread < 1.0 / _LARGEST:

@@ -174,6 +174,12 @@ def test_ratings_that_32_bits_cannot_tell_apart_are_refused_in_training_rows(lab
     check("rating", y=labels, training=False)
 
 
+def test_a_long_target_may_have_any_size_for_its_labels_are_0_and_1() -> None:
+    seconds = [1e17, 1e17 + 512, 2e17, 3e17]
+    source = as_source({"y": seconds, "c": ["a", "b", "a", "b"]})
+    check_targets(source, Schema(targets=["y"], long={"y": "c"}), "ctr")
+
+
 def test_ratings_of_any_usual_size_pass() -> None:
     for scale, offset in ((1e-12, 0.0), (1e9, 0.0), (1.0, 1e6), (3600.0, 1.7e9 - 1e9)):
         check("rating", y=[offset - scale, offset, offset + 5e4 * scale])
