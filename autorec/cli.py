@@ -231,10 +231,11 @@ def _recommender(task: str, **arguments: Any) -> Any:
 
 
 def _common(options: argparse.Namespace) -> dict[str, Any]:
-    if not options.target:
-        raise ConfigError("--target", "the name of a column", None)
+    targets = options.target or []
+    if not targets and options.schema is None:
+        raise ConfigError("--target", "the name of a column, unless a schema names it", None)
     return {
-        "target": options.target if len(options.target) > 1 else options.target[0],
+        "target": targets if len(targets) > 1 else next(iter(targets), None),
         "validation_data": options.validation,
         "schema": options.schema,
         "space": options.space,
@@ -373,8 +374,11 @@ def _predict(options: argparse.Namespace) -> None:
     found = predictor.predict(options.data)
     frame = pl.DataFrame(found if isinstance(found, dict) else {predictor.schema.targets[0]: found})
     aside = out.with_name(f".{out.name}.partial")
-    frame.write_csv(aside) if out.suffix == ".csv" else frame.write_parquet(aside)
-    aside.replace(out)
+    try:
+        frame.write_csv(aside) if out.suffix == ".csv" else frame.write_parquet(aside)
+        aside.replace(out)
+    finally:
+        aside.unlink(missing_ok=True)
     sys.stdout.write(f"{len(frame)} predictions in {out}\n")
 
 

@@ -29,8 +29,10 @@ from autorec.searchers.ensemble_selection import quick_rule
 from autorec.searchers.evolution import Evolution
 from autorec.searchers.executor import Executor
 from autorec.searchers.executors import Execution
+from autorec.searchers.fidelity import Schedule
 from autorec.searchers.heap import settled_heap
 from autorec.searchers.oracles import get_oracle
+from autorec.searchers.proposals import check_fidelity
 from autorec.searchers.runner import search
 from autorec.searchers.trial import TrialTrainer, copy_callbacks
 from autorec.searchers.warm_start import VIEWS, propose_first
@@ -168,6 +170,8 @@ class Experiment:
             )
             self.trainer = self._trainer()
             check_encoded(self.cache, self.task, self.objective.name, self.source)
+            schedule = self._schedule()
+            check_fidelity(self.oracle, {} if schedule is None else schedule.settled(self.trainer.full).low.to_dict())
             if not self.run.events("search"):
                 self._check_space()
             self.trainer.settle_precision()
@@ -346,7 +350,7 @@ class Experiment:
         self._tell_equal_models()
         self.run.keep_seeds = self.config.ensemble
         self.growth = self._growth()
-        schedule = get_schedule(self.config.fidelity, self.trainer.full, self.config.time_limit)
+        schedule = self._schedule()
         lean = self._leaning()
         if schedule is not None:
             self._say(in_words(schedule.settled(self.trainer.full), lean is not None))
@@ -364,6 +368,9 @@ class Experiment:
             executor=self.executor,
             lean=lean,
         )
+
+    def _schedule(self) -> Schedule | None:
+        return get_schedule(self.config.fidelity, self.trainer.full, self.config.time_limit)
 
     def _leaning(self) -> Leaning | None:
         """Returns what chooses the trainings behind the search part where an ensemble is made of all."""

@@ -40,7 +40,7 @@ def leaderboard(directory: str | Path) -> Any:
 def _is_of(calibration: dict[str, Any], row: dict[str, Any]) -> bool:
     """Returns whether a row is the model that was calibrated."""
     made = {"ensemble": row["folder"]} if row["kind"] == "ensemble" else {"trial": row["number"]}
-    return bool(calibration["of"] == made)
+    return {name: value for name, value in calibration["of"].items() if name != "refit"} == made
 
 
 def _methods(calibration: dict[str, Any]) -> str:

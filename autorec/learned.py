@@ -54,13 +54,15 @@ class Learned(BaseEstimator):
     def leaderboard(self) -> Any:
         """Returns a Polars frame with a row for each trial, each baseline and the ensemble, the best first.
 
-        Columns: rank, pareto (whether no other one beats it in all of several objectives), trial (its number) or the
-        name of a baseline or ensemble, kind, status, score, the validation metrics, fidelity where it is not full,
-        best_epoch, seconds, parameters, values (JSON; of an ensemble its members' weights), error (the cause of a
-        failed one). Where trials were repeated also
-        mean_score, seeds and parent (the trial whose values it has), where they are known also operations,
-        dense_parameters, model_size, latency (milliseconds) and ranker (rank correlation of the learned ranker). Only
-        trials at one fidelity are ranked among each other; baselines and the ensemble stand beside them unranked.
+        Columns: rank, pareto (whether no other one beats it in all of several objectives), trial (its number, or the
+        name of a baseline or ensemble), kind, status (`completed`, `completed (cut)` if the time limit ended the
+        training, `failed`), score (the objective), the validation metrics, fidelity where it is not full, best_epoch,
+        seconds, parameters, values (JSON; of an ensemble its members' weights), error (why it failed).
+
+        Behind a calibration also calibrated (how the row's model is). Where trials were repeated also mean_score, seeds
+        and parent (the trial whose values it has); where they are known also operations, dense_parameters, model_size
+        (bytes), latency (milliseconds) and ranker (rank correlation of the learned ranker). Only trials at one fidelity
+        are ranked among each other; baselines and the ensemble stand beside them unranked.
         """
         return leaderboard(self.directory_)
 
@@ -120,7 +122,8 @@ class Learned(BaseEstimator):
         """Makes the best trials one model, the weighted mean of some of them, which `predict` and `export` then use.
 
         Members and weights are chosen on the validation rows alone. Trials take part that were trained at the best
-        fidelity and whose files are kept (`keep=` of `search`). A search that goes on behind it ends its reign.
+        fidelity and whose files are kept (`keep=` of `search`). It has no more members than `max_model_size` and
+        `max_latency` of the search allow together. A search that goes on after it makes its own best trial the model.
 
         Args:
             size: Most members (1 or more); None leaves it to the rule: as long as the validation loss does not rise,

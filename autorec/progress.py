@@ -107,7 +107,8 @@ class ProgressPrinter:
 
     def _on_baseline(self, event: Mapping[str, Any]) -> None:
         score = event.get("score")
-        text = "failed" if score is None else f"{score:.5f}"
+        cause = next(iter(str(event.get("error") or "").splitlines()), "")
+        text = ", ".join(filter(None, ["failed", cause])) if score is None else f"{score:.5f}"
         self._line(f"baseline {event['name']}: {text} in {event['seconds']:.1f} s")
 
     def _on_done(self, event: Mapping[str, Any]) -> None:

@@ -250,7 +250,7 @@ class Recommender(Learned):
         finally:
             if isinstance(emit, ProgressPrinter):
                 emit.close()
-        return self._adopt(experiment)
+        return self._adopt(experiment, temporary=directory is None and self.directory is None)
 
     def fit(self, data: Any, y: Any = None, **arguments: Any) -> Self:
         """Trains one model: the space at its default values. Takes the arguments of `search`.
@@ -272,7 +272,12 @@ class Recommender(Learned):
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # it goes when this object does
         return Path(folder) / "run"
 
-    def _adopt(self, experiment: Experiment) -> Self:
+    def _adopt(self, experiment: Experiment, temporary: bool) -> Self:
+        before = self.__dict__.pop("_temporary", None)
+        if before is not None:
+            shutil.rmtree(before, ignore_errors=True)  # nothing leads to that run any more
+        if temporary:
+            self._temporary = experiment.directory.parent
         self._directory = experiment.directory
         self._searched = (experiment.model_space, experiment.options)
         self.__dict__.pop("_predictor", None)  # of an earlier search

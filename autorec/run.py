@@ -307,6 +307,7 @@ class Run:
         """Puts each baseline before the first ranked row of full fidelity that it is better than."""
         made = [] if self.ensemble is None else [self.ensemble]
         done = [_short(row) for row in (*self.baselines(), *made) if row["status"] == "completed"]
+        done = [row for row in done if row["score"] is not None]
         for baseline in sorted(done, key=lambda row: sign * row["score"]):
             ranked = [place for place, row in enumerate(board) if row["rank"] is not None and not row["fidelity"]]
             worse = (place for place in ranked if sign * board[place]["mean_score"] > sign * baseline["score"])

@@ -76,7 +76,12 @@ class Block(keras.layers.Layer):
         # Entered also where it is not active, so that an exploration of the space learns of it.
         with hp.conditional_scope(f"{scope}/{parent}", list(allowed)) if searched else nullcontext():
             if matters:
-                values[argument] = cls.SPACE[argument].draw(hp, f"{scope}/{argument}")
+                values[argument] = cls.space_of(argument, values).draw(hp, f"{scope}/{argument}")
+
+    @classmethod
+    def space_of(cls, argument: str, values: Mapping[str, Any]) -> Hyperparameter:
+        """Returns the space of an argument beside values of those before it in `SPACE`; as a rule that of `SPACE`."""
+        return cls.SPACE[argument]
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

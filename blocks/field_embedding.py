@@ -36,7 +36,7 @@ class FieldEmbedding(Block):
 
     Args:
         sizes: Number of ids of each table, the two reserved ones included (2 or more).
-        dim: Width of the rows (1 or more; searched: 8, 16, 32; default 16).
+        dim: Width of the rows (1 or more; searched: 8, 16, 32, first 16).
         columns: For each column of the first input, the number of its table; columns may share one.
         lists: For each further input, the number of its table. Default none.
         caps: For each table, the most rows it has (2 or more) or None. Default None: as many as ids.

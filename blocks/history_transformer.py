@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import sqrt
 from typing import Any, ClassVar
 
@@ -38,7 +39,7 @@ class HistoryTransformer(Block):
     Args:
         width: Width of the model (1 or more; searched: 16, 32, 64; default 32).
         layers: Number of layers (1 or more; searched: 1 to 3; default 2).
-        heads: Number of heads, a divisor of `width` (1 or more; searched: 1, 2; default 1).
+        heads: Number of heads, a divisor of `width` (1 or more; searched: 1, 2, if the width can be cut; default 1).
         last: Number of newest positions to return (0 or more; searched: 1, 3, 5; default 3).
         dropout: Share of values set to 0 in training behind attention and feed-forward (0 up to 1, without it;
             searched: 0, 0.1, 0.25; default 0).
@@ -92,6 +93,12 @@ class HistoryTransformer(Block):
         self.encoders = [_Encoder(self.width, self.heads, self.dropout, self.dtype_policy) for _ in range(self.layers)]
         quiet = keras.initializers.Constant(QUIET)
         self.norm = keras.layers.LayerNormalization(epsilon=SOFT, gamma_initializer=quiet, dtype=self.dtype_policy)
+
+    @classmethod
+    def space_of(cls, argument: str, values: Mapping[str, Any]) -> Hyperparameter:
+        """Returns the space of an argument; numbers of heads divide the width."""
+        space = super().space_of(argument, values)
+        return space.dividing(values["width"]) if argument == "heads" and isinstance(space, Choice) else space
 
     def build(self, input_shape: Any) -> None:
         """Makes the weights."""

@@ -18,6 +18,16 @@ class Choice:
         """Returns the value that `hp` (a `keras_tuner.HyperParameters`) has for `name`."""
         return hp.Choice(name, list(self.values), default=self.default)
 
+    def dividing(self, *widths: int) -> Choice:
+        """Returns the choice of those whole numbers that divide all of some widths; 1 has to be one of them.
+
+        Example:
+            >>> Choice((1, 2, 4), default=2).dividing(25)
+            Choice(values=(1,), default=1)
+        """
+        values = [value for value in self.values if all(width % value == 0 for width in widths)]
+        return Choice(tuple(values), self.default if self.default in values else max(values))
+
 
 @dataclass(frozen=True)
 class Int:

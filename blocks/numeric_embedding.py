@@ -31,8 +31,8 @@ class NumericEmbedding(Block):
     - `periodic`: `field_j = relu(W_j [sin(2 pi c_j x_j), cos(2 pi c_j x_j)] + b_j)` with learned frequencies `c_j`.
 
     Args:
-        dim: Width of the fields (1 or more; searched: 8, 16, 32; default 16).
-        kind: `linear`, `piecewise` or `periodic` (searched; default `linear`).
+        dim: Width of the fields (1 or more; searched: 8, 16, 32, first 16).
+        kind: `linear`, `piecewise` or `periodic` (searched, first `linear`).
         edges: For `piecewise`, the increasing edges of each number's bins, of any count, as
             `NumericTransform.edges` gives them; fewer than two leave the bias alone. Default: 16 bins, equally filled
             for standard normal numbers.

@@ -34,7 +34,7 @@ class NumericTransform(Block):
     give the same bits.
 
     Args:
-        method: `log` or `quantile` (searched; default `log`).
+        method: `log` or `quantile` (searched, first `log`).
         columns: For each column of the input a dict of what was learned from its training rows: `log_mean`,
             `log_std` (above 0), `knots` (increasing) and `missing` (share, 0 to 1); other keys are ignored.
 

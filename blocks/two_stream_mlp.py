@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -31,7 +31,8 @@ class TwoStreamMLP(Block):
         dropout: Share of values set to 0 in training (0 up to 1, without it; searched: 0, 0.1, 0.25, 0.5; default 0).
         gates: Whether there are gates (searched; default True).
         hidden: Width of the gates' hidden layer (1 or more; searched: 16, 32, 64, 128; default 64).
-        heads: Number of parts that the fusion cuts the vectors into (1 or more; searched: 1, 2, 4; default 2).
+        heads: Number of parts that the fusion cuts the vectors into, a divisor of both widths (1 or more; searched: 1,
+            2, 4 as far as they are; default 2).
         outputs: Number of values (1 or more; default 1).
 
     Shapes:
@@ -85,6 +86,14 @@ class TwoStreamMLP(Block):
         self.streams = [MLP(width, self.layers, dropout=dropout, dtype=dtype) for width in widths]
         self.dropout = self.streams[0].dropout
         self.selections = [FeatureGate(self.hidden, dtype=dtype) for _ in widths] if self.gates else []
+
+    @classmethod
+    def space_of(cls, argument: str, values: Mapping[str, Any]) -> Hyperparameter:
+        """Returns the space of an argument; numbers of heads divide both widths."""
+        space = super().space_of(argument, values)
+        if argument != "heads" or not isinstance(space, Choice):
+            return space
+        return space.dividing(values["units"], values["second_units"])
 
     def build(self, inputs_shape: Any, contexts_shape: Any = None) -> None:
         """Makes the weights of both streams and of what joins them."""

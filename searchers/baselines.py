@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from autorec.data.cache import Part
-from autorec.data.layout import Layout, TargetColumn
+from autorec.data.layout import Layout
 from autorec.searchers.designs import categories, one_hot
-from autorec.training.metrics import evaluate
+from autorec.training.validation import measure_answers
 
+NO_TIME = "no time was left"
 BASELINES = ("prior", "logistic_regression", "lightgbm")
 
 _ROWS = 500_000
@@ -35,6 +37,7 @@ def baselines(
     seed: int = 0,
     deadline: float | None = None,
     skip: Container[str] = (),
+    loss_weights: Mapping[str, float] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Trains the baselines one by one; each yielded row is an event of the run's journal.
 
@@ -55,6 +58,7 @@ def baselines(
         seed: Seed of the sample and of LightGBM.
         deadline: `time.monotonic()` to end at; what cannot be fitted until then is a failed row that says so.
         skip: Names of baselines not to train, such as those that the run already has.
+        loss_weights: Weights of the targets in `val_loss`, 1 where left out.
 
     Yields:
         Dicts with event (`baseline`), kind, name, status, score, metrics, seconds, error.
@@ -68,7 +72,7 @@ def baselines(
     rows = _sample(train, seed)
     for name, fit in fits.items():
         if name not in skip:
-            yield _row(name, fit, rows, validation, layout, objective, seed, deadline)
+            yield _row(name, fit, rows, validation, layout, objective, seed, deadline, loss_weights)
 
 
 def _row(
@@ -80,20 +84,23 @@ def _row(
     objective: str,
     seed: int,
     deadline: float | None,
+    loss_weights: Mapping[str, float] | None,
 ) -> dict[str, Any]:
     begin = time.monotonic()
     row: dict[str, Any] = {"event": "baseline", "kind": "baseline", "name": name, "status": "failed", "score": None}
     if deadline is not None and begin >= deadline:
-        return {**row, "seconds": 0.0, "error": "no time was left"}
+        return {**row, "seconds": 0.0, "error": NO_TIME}
     try:
-        found = []
-        for position in range(len(layout.targets)):
-            predictions = fit(_labelled(train, position), validation, layout, position, seed, deadline)
-            found.append(_measure(validation, predictions, layout.targets[position], position))
-        metrics = _join(found, layout)
-        row |= {"status": "completed", "metrics": metrics, "score": metrics.get(objective)}
-        if row["score"] is None:
-            row |= {"status": "failed", "error": f"the objective {objective!r} is not measured for baselines"}
+        predictions = [
+            fit(_labelled(train, position), validation, layout, position, seed, deadline)
+            for position in range(len(layout.targets))
+        ]
+        metrics = measure_answers(predictions, validation, layout, loss_weights)
+        score = metrics.get(objective, math.nan)
+        if math.isnan(score):
+            row |= {"metrics": metrics, "error": f"the objective {objective!r} is not a number on the validation rows"}
+        else:
+            row |= {"status": "completed", "metrics": metrics, "score": score}
     except Exception as error:
         row |= {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
     return {**row, "seconds": round(time.monotonic() - begin, 3)}
@@ -114,23 +121,6 @@ def _select(part: Part, rows: np.ndarray) -> Part:
     weights = None if part.weights is None else np.asarray(part.weights[rows])
     users = None if part.users is None else np.asarray(part.users[rows])
     return Part(part.take(rows, part.arrays), np.asarray(part.labels[rows]), weights, users)
-
-
-def _measure(part: Part, predictions: np.ndarray, target: TargetColumn, position: int) -> dict[str, float]:
-    labels = np.asarray(part.labels[:, position])
-    known = ~np.isnan(labels)
-    groups = None if part.users is None else np.asarray(part.users)[known]
-    weights = None if part.weights is None else np.asarray(part.weights)[known]
-    return dict(evaluate(labels[known], predictions[known], target.kind, groups=groups, weights=weights))
-
-
-def _join(found: list[dict[str, float]], layout: Layout) -> dict[str, float]:
-    names = [name for name in found[0] if all(name in metrics for metrics in found)]
-    joined = {f"val_{name}": float(np.mean([metrics[name] for metrics in found])) for name in names}
-    if len(found) > 1:
-        for target, metrics in zip(layout.targets, found, strict=True):
-            joined |= {f"val_{target.name}_{name}": float(value) for name, value in metrics.items()}
-    return joined
 
 
 def _prior(
@@ -185,7 +175,8 @@ def _lightgbm(
     )
     known = _labelled(validation, position)
     labels = np.ascontiguousarray(known.labels[:, position])
-    valid = data.create_valid(categories(known, layout)[0], labels, weight=known.weights)
+    matrix_of_known = categories(known, layout)[0]
+    valid = data.create_valid(matrix_of_known, labels, weight=known.weights)
     settings = {
         "objective": "binary" if target.kind == "binary" else "regression",
         "metric": "auc" if target.kind == "binary" else "rmse",
@@ -201,7 +192,8 @@ def _lightgbm(
     }
     stops = [lightgbm.early_stopping(_PATIENCE, verbose=False), _stop_at(deadline)]
     model = lightgbm.train(settings, data, _ROUNDS, valid_sets=[valid], callbacks=stops)
-    scores = model.predict(categories(validation, layout)[0], num_iteration=model.best_iteration)
+    judged = matrix_of_known if known is validation else categories(validation, layout)[0]
+    scores = model.predict(judged, num_iteration=model.best_iteration)
     return np.clip(scores, target.low, target.high) if target.kind == "real" else scores
 
 

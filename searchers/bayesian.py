@@ -38,6 +38,8 @@ class Bayesian(kt.oracles.BayesianOptimizationOracle):
     one; random numbers follow from the seed state alone; `replay` repeats a proposal without fitting anything.
     """
 
+    gpr: Any
+
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._told: tuple[dict[str, Any], int] | None = None
@@ -60,6 +62,8 @@ class Bayesian(kt.oracles.BayesianOptimizationOracle):
         return self._random_populate_space() if self._duplicate(values) else {"status": "RUNNING", "values": values}
 
     def _most_promising(self, size: int) -> np.ndarray:
+        if getattr(self.gpr, "n_features_in_", size) != size:
+            self.gpr = self._make_gpr()  # of a smaller space: it cannot tell what running trials may come to
         points, scores = self._vectorize_trials()
         self._seed_state += 1
         random = np.random.RandomState(self._seed_state)

@@ -28,7 +28,7 @@ def one_hot(part: Part, layout: Layout) -> Any:
     """
     import scipy.sparse
 
-    rows = part.take(slice(None), part.arrays)
+    rows = _rows(part, layout)
     blocks = []
     if layout.ids:
         blocks.append(_indicators(rows["ids"], [column.size for column in layout.ids]))
@@ -37,6 +37,12 @@ def one_hot(part: Part, layout: Layout) -> Any:
     if layout.numbers:
         blocks.append(scipy.sparse.csr_matrix(_numbers(rows["numbers"], layout)))
     return scipy.sparse.hstack(blocks, format="csr")
+
+
+def _rows(part: Part, layout: Layout) -> dict[str, np.ndarray]:
+    """Returns the groups that are read here: ids, numbers and lists."""
+    groups = {"ids", "numbers", *(column.group for column in layout.lists)}
+    return part.take(slice(None), [group for group in part.arrays if group in groups])
 
 
 def _indicators(ids: np.ndarray, sizes: list[int]) -> Any:
@@ -79,7 +85,7 @@ def categories(part: Part, layout: Layout) -> tuple[np.ndarray, list[int]]:
     Returns:
         ((rows, columns) float64, positions).
     """
-    rows = part.take(slice(None), part.arrays)
+    rows = _rows(part, layout)
     blocks, categorical = [], list(range(len(layout.ids)))
     if layout.ids:
         blocks.append(_capped(rows["ids"]))

@@ -30,7 +30,8 @@ def check_hopeless(rows: Sequence[dict[str, Any]]) -> None:
     if len(trained) >= _HOPELESS and len({cause_of(row) for row in trained}) == 1:
         raise SearchAborted(f"the first {len(trained)} trials all failed: {cause_of(trained[0])}")
     if len(refused) >= _UNAFFORDABLE:
-        raise SearchAborted(f"the first {len(rows)} models all cost more than they may: {cause_of(rows[-1])}")
+        cause = cause_of(refused[-1])
+        raise SearchAborted(f"{len(refused)} models cost more than they may, and none was trained: {cause}")
 
 
 def check_any_completed(rows: Sequence[dict[str, Any]]) -> None:

@@ -18,6 +18,21 @@ from autorec.searchers.replay import ReplayedOracle, parse_space
 _TWO_FIDELITIES = "Leave out the schedule, or take another searcher."
 
 
+def check_fidelity(oracle: kt.Oracle, low: Mapping[str, int]) -> None:
+    """Checks that not both an oracle and a schedule say how cheap trials are.
+
+    Args:
+        oracle: The oracle.
+        low: Fidelity that a schedule gives to its trials; empty without one.
+
+    Raises:
+        ConfigError: If both do.
+    """
+    if low and isinstance(oracle, kt.oracles.HyperbandOracle):
+        allowed = "one that leaves the fidelity to the schedule"
+        raise ConfigError("searcher", allowed, type(oracle).__name__, _TWO_FIDELITIES)
+
+
 @dataclass
 class Proposals:
     """Asks the oracle, and knows which trial of the run is which of the oracle's.
@@ -37,10 +52,7 @@ class Proposals:
 
     def __post_init__(self) -> None:
         self._asked = ReplayedOracle(self.oracle)
-        if self.low and isinstance(self.oracle, kt.oracles.HyperbandOracle):
-            raise ConfigError(
-                "searcher", "one that leaves the fidelity to the schedule", type(self.oracle).__name__, _TWO_FIDELITIES
-            )
+        check_fidelity(self.oracle, self.low)
 
     def restore(self, space_build: Callable[[Any], object]) -> None:
         """Brings the oracle to where the journal ends; a new run gets an event `search`.

@@ -52,7 +52,7 @@ class RemoteProcess:
             _sweep(digest)
             self._own = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}-{os.getpid()}-"))
             cache = self._own / "cache"
-            _link(_fetched(rows, digest), cache)
+            _fetch(rows, digest, cache)
             setting = replace(setting, place=str(self._own / "trials"), cache=str(cache), seen=False)
         Path(setting.place).mkdir(parents=True, exist_ok=True)
         self._process = LocalProcess(setting)
@@ -83,8 +83,11 @@ def content_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def _fetched(rows: Mapping[str, Any], digest: str) -> Path:
-    """Returns the folder of the rows that all processes of this node share; the first one writes it."""
+def _fetch(rows: Mapping[str, Any], digest: str, own: Path) -> None:
+    """Makes the rows that all processes of this node share those of a folder too; the first process writes them.
+
+    Under one lock: in between, another process might find rows that nobody has, and remove them.
+    """
     import ray
 
     with _locked(digest) as folder:
@@ -94,7 +97,7 @@ def _fetched(rows: Mapping[str, Any], digest: str) -> Path:
                     path = place / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(memoryview(ray.get(reference)))
-    return folder
+        _link(folder, own)
 
 
 def _sweep(digest: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import gc
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,6 +14,7 @@ from typing import Any
 
 import keras
 import keras_tuner as kt
+import numpy as np
 
 from autorec.data.cache import META, Cache, Part
 from autorec.data.layout import Layout
@@ -34,7 +36,7 @@ from autorec.training.options import TrainOptions
 from autorec.training.precision import settle, time_steps, using_precision
 from autorec.training.sizes import default_batch_size
 from autorec.training.trainer import train
-from autorec.training.validation import check_objective, epoch_metric
+from autorec.training.validation import check_objective, epoch_metric, measure_answers
 from autorec.training.workers import Workers
 
 MODEL = "model.keras"
@@ -213,7 +215,7 @@ class TrialTrainer:
         with using_limits(vocabulary=fidelity.vocabulary, dim=fidelity.dim):
             model, options = self._build(job.hp, job.seed)
         costs = costs or self._costs(model, job)
-        if not fidelity.within(self.full).full or (job.epochs or self.epochs) < self.epochs:
+        if not fidelity.within(self.full).full:
             options = dataclasses.replace(options, sharpness=None)  # twice the cost, for a trial that is to be cheap
         result = train(
             model,
@@ -229,7 +231,6 @@ class TrialTrainer:
             objective=epoch_metric(self.objective, validation.rows),
         )
         self._trained = time.monotonic()
-        cut = job.deadline is not None and self._trained >= job.deadline - self._tail
         if result.failure is not None and self.emit is not None:
             self.emit({"event": "message", "text": f"trial {job.number} ended early: {result.failure}"})
         if self.workers.chief:
@@ -245,7 +246,7 @@ class TrialTrainer:
             "dense_parameters": dense_parameters(model),
             "operations": operations(model),
             **costs,
-            "cut": cut,
+            "cut": result.cut,
             "failure": result.failure,
         }
 
@@ -293,13 +294,20 @@ class TrialTrainer:
             return latency(model, self.validation)
 
     def _parts(self, fidelity: Fidelity) -> tuple[Part, Part]:
-        """Returns the training and validation rows of a fidelity; as many of the latter at most."""
+        """Returns the training and validation rows of a fidelity; as many of the latter at most, if they can judge."""
         if fidelity.rows not in self._limited:
             of_users = self.objective.endswith("gauc")
             rows = limited(self.train, self.layout, fidelity, seed=self.seed, newest=self.newest)
             validation = limited(self.validation, self.layout, fidelity, seed=self.seed, users=of_users)
+            if validation is not self.validation and not self._judges(validation):
+                validation = self.validation
             self._limited = {fidelity.rows: (rows, validation)}
         return self._limited[fidelity.rows]
+
+    def _judges(self, validation: Part) -> bool:
+        """Returns whether the objective is a number on some rows: of one class there is no area under the curve."""
+        constant = [np.full(validation.rows, 0.5)] * len(self.layout.targets)
+        return not math.isnan(measure_answers(constant, validation, self.layout)[self.objective])
 
     def _batch_size(self, rows: Part) -> int:
         """Returns the rows of a step: of fewer rows in all no more than is usual for them."""

@@ -87,8 +87,13 @@ class _First:
         if self._chosen is None:
             canonical = getattr(self._oracle, "canonical", None)
             self._chosen = distinct(space, self._trials, self._say, canonical, self._views)
+        if number >= len(self._chosen):
+            return None
         # By the space as it is now: KerasTuner would draw what has joined it without a seed.
-        return carry_over(space, self._chosen[number])[0] if number < len(self._chosen) else None
+        values = carry_over(space, self._chosen[number])[0]
+        if isinstance(self._oracle, kt.oracles.HyperbandOracle):
+            values["tuner/epochs"] = self._oracle.max_epochs  # as of those at its full fidelity
+        return values
 
 
 def distinct(

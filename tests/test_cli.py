@@ -129,6 +129,12 @@ def test_fit_reads_parquet_and_a_schema(folder: Path, tmp_path: Path) -> None:
     assert "country" not in autorec.load(tmp_path / "run").schema
 
 
+def test_a_schema_that_names_the_target_is_enough(folder: Path, tmp_path: Path) -> None:
+    assert main(["schema", str(folder / "train.csv"), "--target", "click", "--out", str(tmp_path / "s.json")]) == 0
+    command = ["fit", str(folder / "train.csv"), "--schema", str(tmp_path / "s.json"), "--out", str(tmp_path / "run")]
+    assert main([*command, "--space", "lr", "--epochs", "1", "--quiet"]) == 0
+
+
 def test_schema_prints_what_it_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", str(folder / "train.csv"), "--target", "click", "--user", "user"]) == 0
     shown = capsys.readouterr().out

@@ -58,3 +58,20 @@ def test_a_model_over_its_budget_is_a_row_with_what_is_known_of_it(tmp_path: Pat
     failed = {"status": "failed", "score": None, "metrics": {}, "model_size": 99, "error": "OverBudget: model size"}
     found = board(tmp_path, failed, {"score": 0.6, "model_size": 9}, objective=["val_auc", "model_size"])
     assert found.select("trial", "pareto", "model_size").rows() == [("1", True, 9), ("0", False, 99)]
+
+
+def test_a_baseline_without_a_score_does_not_hide_the_trials(tmp_path: Path) -> None:
+    board(tmp_path, {"score": 0.7})
+    with Run(tmp_path) as run:
+        run.append({"event": "baseline", "kind": "baseline", "name": "prior", "status": "completed", "score": None})
+    assert leaderboard(tmp_path)["trial"].to_list() == ["0"]
+    assert Run(tmp_path, read_only=True).best["number"] == 0  # type: ignore[index]
+
+
+def test_a_refitted_model_is_calibrated_in_the_row_that_it_was_refitted_of(tmp_path: Path) -> None:
+    board(tmp_path, {"score": 0.7}, {"score": 0.6})
+    with Run(tmp_path) as run:
+        run.append({"event": "refit", "of": {"trial": 0}, "folder": "0000"})
+        told = {"click": {"method": "platt"}}
+        run.append({"event": "calibration", "method": "platt", "by": None, "of": run.model_id, "targets": told})
+    assert leaderboard(tmp_path)["calibrated"].to_list() == ["platt", None]

@@ -13,7 +13,7 @@ EVENTS = [
     {"event": "encode", "rows": 1000, "of": 2000},
     {"event": "encoded", "train": 1800, "validation": 200, "seconds": 0.25},
     {"event": "baseline", "name": "prior", "score": 0.5, "seconds": 0.01},
-    {"event": "baseline", "name": "lightgbm", "score": None, "seconds": 0.0},
+    {"event": "baseline", "name": "lightgbm", "score": None, "seconds": 0.0, "error": "no time was left"},
     {"event": "trial_started", "number": 3, "values": {}, "remaining": 60.4},
     {"event": "epoch", "number": 3, "epoch": 2, "remaining": 50.0},
     {
@@ -50,7 +50,7 @@ def test_elsewhere_than_in_a_terminal_each_step_is_one_plain_line() -> None:
         "going on in runs/a: 3 trials are done",
         "encoded 1,800 training and 200 validation rows in 0.2 s",
         "baseline prior: 0.50000 in 0.0 s",
-        "baseline lightgbm: failed in 0.0 s",
+        "baseline lightgbm: failed, no time was left in 0.0 s",
         "trial 3: 0.75000 in 9.0 s (best 0.75000, 40 s left)",
         "trial 4: failed, ValueError: [x]",
         "all trials are done",

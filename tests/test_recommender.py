@@ -198,6 +198,17 @@ def test_without_a_directory_the_run_goes_with_its_recommender() -> None:
     assert not directory.exists()
 
 
+def test_a_run_without_a_directory_goes_when_another_takes_its_place(tmp_path: Path) -> None:
+    recommender = CTRRecommender()
+    directories = []
+    for directory in (None, None, tmp_path / "own", None):
+        recommender.fit(fitted.clicks(), target="click", directory=directory, **QUICK)
+        directories.append(recommender.directory_)
+    assert [path.exists() for path in directories] == [False, False, True, True]
+    assert not directories[0].parent.exists()
+    assert len(recommender.predict(fitted.clicks())) == 600
+
+
 def test_random_labels_on_unique_ids_give_a_validation_auc_of_one_half() -> None:
     rng, rows = np.random.default_rng(0), 6000
     columns = {"id": np.arange(rows).astype(str), "other": rng.permutation(rows), "y": rng.integers(0, 2, rows)}

@@ -55,6 +55,15 @@ def test_each_target_has_its_metrics_and_the_objective_is_their_mean() -> None:
     assert {"click_auc", "like_ece", "dwell_log_loss"} <= set(several().evaluate(rows()))
 
 
+def test_a_target_of_one_class_in_the_validation_rows_hides_no_baseline_and_ends_no_search() -> None:
+    held = rows().head(100).with_columns(like=pl.lit(0.0))
+    arguments = {**QUICK, "baselines": True, "max_trials": 1}
+    rec = CTRRecommender().search(rows(), target=["click", "like"], validation_data=held, **arguments)
+    board = rec.leaderboard().filter(pl.col("kind") == "baseline")
+    assert set(board["status"]) == {"completed"}
+    assert board["score"].to_list() == board["val_click_auc"].to_list()
+
+
 def test_targets_may_have_any_names(tmp_path: Path) -> None:
     names = ["it's a click!", "größe (7d)/ä"]
     frame = (

@@ -48,6 +48,8 @@ def _check_one_type(values: Sequence[Any], name: str, kind: str) -> None:
     words = {word for cls, word in kinds.items() if word is not None and not issubclass(cls, float)}
     if len(words) + (float in kinds or np.float64 in kinds) < 2:
         return
+    if len(words) == 1 and all(value != value for value in values if isinstance(value, float)):
+        return  # NaN alone: what stands for a missing text
     first: tuple[int, str, Any] | None = None
     for row, value in enumerate(values):
         word = kinds[type(value)]

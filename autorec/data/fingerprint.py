@@ -15,9 +15,14 @@ _PIECE = 1 << 16
 _PIECES = 32
 
 
-def of_files(paths: Sequence[Path]) -> str:
-    """Returns the fingerprint of files: their sizes, ends and evenly spread pieces, not their names or times."""
-    found = hashlib.blake2b(digest_size=16)
+def of_files(paths: Sequence[Path], *words: str) -> str:
+    """Returns the fingerprint of files: their sizes, ends and evenly spread pieces, not their names or times.
+
+    Args:
+        paths: The files.
+        words: What else belongs to it.
+    """
+    found = hashlib.blake2b(repr(words).encode() if words else b"", digest_size=16)
     for path in paths:
         size = path.stat().st_size
         found.update(size.to_bytes(8, "little"))

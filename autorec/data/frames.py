@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,17 +59,32 @@ class DatasetSource(TypedSource):
     def fingerprint(self) -> str:
         paths = [Path(path) for path in getattr(self._dataset, "files", [])]
         local = bool(paths) and all(path.is_file() for path in paths)
-        return fingerprint.of_files(paths) if local else super().fingerprint()
+        filtered = bool(getattr(self._dataset, "_scan_options", None))
+        if filtered or not local:
+            return super().fingerprint()
+        # Of a partitioned one, what its folders say is not in its files.
+        places = [str(fragment.partition_expression) for fragment in self._dataset.get_fragments()]
+        return fingerprint.of_files(paths, *places)
 
 
 class LazySource(TypedSource):
-    """A Polars LazyFrame, run anew for each pass."""
+    """A Polars LazyFrame, run once, into a temporary file that goes with the source.
+
+    Joins, groups and distinct rows may come in another order each time, and passes are matched by their rows' numbers.
+    """
 
     def __init__(self, frame: pl.LazyFrame) -> None:
         self.name = "polars.LazyFrame"
-        self._frame = frame
-        self._learn(frame.head(0).collect().to_arrow().schema)
-        self.rows = int(frame.select(pl.len()).collect().item())
+        folder = tempfile.mkdtemp(prefix="autorec-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        path = Path(folder) / "rows.arrow"
+        try:
+            frame.sink_ipc(path, compression="lz4")
+        except pl.exceptions.PolarsError as error:
+            raise DataError(f"the query fails: {error}", file=self.name) from error
+        self._frame = pl.scan_ipc(path)
+        self._learn(self._frame.head(0).collect().to_arrow().schema)
+        self.rows = int(self._frame.select(pl.len()).collect().item())
         if self.rows == 0:
             raise DataError("there are no rows", file=self.name)
 
@@ -107,6 +125,7 @@ class LabelledSource(Source):
             raise DataError(f"`y` must have a value for each of the {rows} rows, got {len(values)}", file=source.name)
         self._source = source
         self._labels = ArrowSource(pa.table([values], [name]), "y")
+        self._labels.select([name])  # raises if it cannot be read
         self.name, self.rows, self.notes = source.name, rows, {**source.notes, **self._labels.notes}
         self.problems = source.problems
         self.schema = pa.schema([*source.schema, *self._labels.schema])

@@ -11,8 +11,15 @@ from typing import Any
 from autorec.data.long_target import LongTarget, as_long_targets
 from autorec.errors import ConfigError, unknown_name
 
-KINDS = ("numeric", "categorical", "time", "bag", "sequence")
-DTYPES = ("string", "int", "float", "time")
+# Kind -> types that its values may have, the usual one first.
+DTYPES = {
+    "numeric": ("float", "int"),
+    "categorical": ("string", "int", "float"),
+    "time": ("time", "int", "float"),
+    "bag": ("string", "int"),
+    "sequence": ("string", "int"),
+}
+KINDS = tuple(DTYPES)
 ROLES = ("weight", "user", "item", "group", "time")
 UNITS = ("s", "ms", "us", "ns")
 
@@ -24,8 +31,10 @@ class Feature:
     Args:
         name: Column name.
         kind: `numeric`, `categorical`, `time`, `bag` (a list without order) or `sequence` (oldest first).
-        dtype: Type of the values, or of a list's elements, in the exported signature: `string`, `int` (int64),
-            `float` (float64), `time` (int64 microseconds since 1970; only for the kind `time`).
+        dtype: Type of the values, or of a list's elements, in the exported signature: `int` (int64) or `float`
+            (float64), of categories also `string`, of lists `string` or `int`, of times also `time` (int64 microseconds
+            since 1970). Left out it is `float` of numbers, `time` of times, else `string`; so it is too where the kind
+            is changed to one that does not have the type.
         dim: Width of its embedding; None leaves it to the space.
         vocabulary: Name of a categorical column whose ids and table rows this one shares.
         min_count: Values seen in fewer training rows are out of vocabulary.
@@ -43,7 +52,7 @@ class Feature:
 
     name: str
     kind: str
-    dtype: str = "string"
+    dtype: str = ""
     dim: int | None = None
     vocabulary: str | None = None
     min_count: int = 2
@@ -58,8 +67,10 @@ class Feature:
         where = f"schema[{getattr(self, 'name', value)!r}].{name}"
         if name == "kind" and value not in KINDS:
             raise unknown_name(where, value, KINDS)
-        if name == "dtype" and value not in DTYPES:
-            raise unknown_name(where, value, DTYPES)
+        if name == "dtype":
+            value = value or DTYPES[self.kind][0]
+            if value not in DTYPES[self.kind]:
+                raise unknown_name(where, value, DTYPES[self.kind])
         if name in ("dim", "max_size") and value is not None and not _is_positive(value):
             raise ConfigError(where, "a positive whole number or None", value)
         if name in ("min_count", "max_length") and not _is_positive(value):
@@ -73,6 +84,8 @@ class Feature:
         if name not in _FEATURE_FIELDS:
             raise unknown_name(where, name, _FEATURE_FIELDS)
         super().__setattr__(name, value)
+        if name == "kind" and getattr(self, "dtype", "") not in ("", *DTYPES[value]):
+            self.dtype = ""
 
 
 _FEATURE_FIELDS = tuple(f.name for f in fields(Feature))

@@ -54,26 +54,28 @@ class StatisticsColumns:
         layout = self.encoder.layout
         train = open_part(self.folder / "train", self.description["train"])
         able = [i for i, column in enumerate(layout.ids) if self.encoder.schema[column.feature].statistics]
-        if not able:
+        if not able and not self.encoder.schema.pairs:
             return
         binary = [target.kind == "binary" for target in layout.targets]
         ids = train.arrays["ids"]
         problem = Problem(lambda rows: np.asarray(ids[rows]), train.labels, binary, self.order, self.method)
         begin = time.monotonic()
-        self._learn(problem, "statistics", [(i,) for i in able])
-        self._make_pairs(problem, able, (time.monotonic() - begin) / len(able))
+        if able:
+            self._learn(problem, "statistics", [(i,) for i in able])
+        self._make_pairs(problem, able, (time.monotonic() - begin) / max(len(able), 1))
         if "validation" in self.description:
             self._other_rows()
 
     def _make_pairs(self, problem: Problem, able: Sequence[int], seconds: float) -> None:
         """Chooses and learns the pairs, as many as there is time for; `seconds` is what a single column took."""
-        if self.encoder.schema.pairs == [] or len(able) < 2:
+        wanted = self.encoder.schema.pairs
+        if wanted == [] or (wanted is None and len(able) < 2):
             return
         if self._left() == 0.0:
             self.say("no statistics of pairs of columns: the time for them is over")
             return
-        wanted = self._pairs(problem, able)
-        pairs = wanted[: int(min(self._left() / (_PAIR_COST * seconds), len(wanted)))]
+        chosen = self._pairs(problem, able)
+        pairs = chosen[: int(min(self._left() / (_PAIR_COST * max(seconds, 1e-9)), len(chosen)))]
         try:
             if pairs:
                 self._learn(replace(problem, read=partial(self._read_in_time, problem.read)), "pairs", pairs)
@@ -81,8 +83,8 @@ class StatisticsColumns:
             pairs = []
             del self.description["train"]["files"]["pairs"]
             (self.folder / "train" / "pairs.bin").unlink()
-        if len(pairs) < len(wanted):
-            self.say(f"statistics of {len(pairs)} of {len(wanted)} pairs of columns: there is no time for more")
+        if len(pairs) < len(chosen):
+            self.say(f"statistics of {len(pairs)} of {len(chosen)} pairs of columns: there is no time for more")
 
     def _pairs(self, problem: Problem, able: Sequence[int]) -> list[tuple[int, int]]:
         wanted, layout = self.encoder.schema.pairs, self.encoder.layout

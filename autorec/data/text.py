@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -55,7 +56,7 @@ class TextSource(Source):
         fields = []
         for name, column in zip(names, learned):
             try:
-                kind, note = column.decide(self.name, name, self.line(0))
+                kind, note = column.decide(self.name, name, self.line)
             except DataError as error:  # no matter to who reads other columns
                 self._mixed[name] = error
                 kind, note = pa.float64(), None
@@ -90,6 +91,15 @@ class TextSource(Source):
         return fingerprint.of_files([self._path])
 
     def line(self, row: int) -> int:
+        """Counts the lines anew: some may be blank, and quoted cells may hold line ends."""
+        before, last = -2, 0  # the header is row -1; the line on which the record before ended
+        with suppress(UnicodeDecodeError, EOFError, OSError, csv.Error), self._open() as file:
+            reader = csv.reader(file, delimiter=self._delimiter)
+            for cells in reader:
+                before += bool(cells)
+                if cells and before == row:
+                    return last + 1
+                last = reader.line_num
         return row + 2
 
     def read_as_text(self, name: str) -> bool:

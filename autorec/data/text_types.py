@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import polars as pl
 import pyarrow as pa
 
@@ -100,13 +102,13 @@ class TextColumn:
         if found is not None:
             self.time = found
 
-    def decide(self, file: str, name: str, line: int) -> tuple[pa.DataType, str | None]:
+    def decide(self, file: str, name: str, line: Callable[[int], int]) -> tuple[pa.DataType, str | None]:
         """Returns the type, and a note if text stands among numbers; `bool` and `COMMA` become 0 and 1 and fractions.
 
         Args:
             file: File, for the error.
             name: Column, for the error.
-            line: Line of row 0.
+            line: Returns the line of a row.
 
         Raises:
             DataError: If text stands among fractions.
@@ -134,13 +136,13 @@ class TextColumn:
             raise DataError(
                 f"mixed types: {cell!r} stands in a column of numbers; a cell must hold a number or be empty",
                 file=file,
-                row=row + line,
+                row=line(row),
                 column=name,
             )
-        few = self.texts <= _RARE * self.filled
-        where = f"{self.texts} of {self.filled} cells hold text, the first {cell!r} in line {row + line}"
-        note = f"{where}; the column is read as text, not as numbers"
-        return pa.string(), note if few else None
+        if self.texts > _RARE * self.filled:
+            return pa.string(), None
+        where = f"{self.texts} of {self.filled} cells hold text, the first {cell!r} in line {line(row)}"
+        return pa.string(), f"{where}; the column is read as text, not as numbers"
 
 
 def convert(cells: pa.Array, kind: pa.DataType, name: str) -> pa.Array:

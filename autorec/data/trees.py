@@ -96,6 +96,9 @@ class TreeColumns:
             return
         try:
             forest = self._grow(part, inputs, shares)
+            if not forest.columns:
+                self.say("no trees: no column tells enough to split the rows by it")
+                return
             moments = self._write("train", forest, shares)
             if "validation" in self.description:
                 self._write("validation", forest, None)

@@ -57,6 +57,9 @@ class Vocabulary:
         return cls(values, values.name)
 
 
+_NO_VALUE = "\0 no value \0"  # has code 0, so that no text of a column has it
+
+
 class Counts:
     """Counts the values of a column while it streams by, and gives each a provisional code.
 
@@ -67,7 +70,7 @@ class Counts:
     def __init__(self) -> None:
         self._categories = pl.Categorical(pl.Categories.random())
         # The mapping from text to code lives as long as some series of this type does.
-        self._alive = pl.Series(["\0"], dtype=self._categories)
+        self._alive = pl.Series([_NO_VALUE], dtype=self._categories)
         self._counts = np.zeros(1024, np.int64)
         self._first = np.zeros(1024, np.int64)  # the counted row in which each value came first
         self._uncounted = np.ones(1024, bool)

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import platform
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -64,21 +65,33 @@ def load(folder: str | Path) -> Predictor:
     """Returns the predictor of a model folder.
 
     Raises:
-        DataError: If it is not a model folder.
+        DataError: If it is not a model folder, or something in it is absent or damaged.
     """
     folder = Path(folder).expanduser()
     if not (folder / CARD).exists():
         raise DataError(f"not a model folder: it has no {CARD}", file=folder)
-    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"the card of the model is damaged: {error}", file=folder / CARD) from error
     return Predictor(load_model(folder / "model.keras"), Encoder.load(folder / "encoder"), card)
 
 
 def load_model(path: Path) -> Any:
-    """Returns the Keras model of a file, without optimizer and loss."""
+    """Returns the Keras model of a file, without optimizer and loss.
+
+    Raises:
+        DataError: If it is not there or damaged, or holds a layer that no imported module registers.
+    """
     import keras
 
     import autorec.blocks
     import autorec.calibration.layer
     import autorec.training.registered  # noqa: F401  (registers what models hold)
 
-    return keras.saving.load_model(path, compile=False)
+    if not path.is_file():
+        raise DataError("the file of the model is not there", file=path)
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(f"the model cannot be read: {error}", file=path) from error

@@ -102,7 +102,8 @@ class Auto(Preset):
     The hyperparameters of slot `k` are named `interaction_<k>/type` and `interaction_<k>/<type>/<argument>`.
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, margins, leaves, likeness, pooling, cap: See
+            `autorec.spaces.Features`.
         interactions: Number of interactions (1 to 4; default 3).
         types: Names of `INTERACTIONS` to choose from; None takes all that the layout allows: `inner_product` and
             `product` need a user and an item, `fm`, `dot`, `self_attention`, `cin` and `elementwise` two fields,

@@ -19,7 +19,8 @@ class AutoInt(Preset):
     `logit = b + w . [SelfAttention([v_1, ..., v_m]), MLP([v_1, ..., v_m, dense])]`
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, margins, leaves, likeness, pooling, cap: See
+            `autorec.spaces.Features`.
         attention_dim: Width of a head (8, 16, 32; default 16).
         attention_layers: Number of attention layers (1 to 3; default 2).
         heads, residual: See `autorec.blocks.SelfAttention`.

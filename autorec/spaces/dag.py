@@ -52,7 +52,7 @@ class InteractionDAG(Preset):
     empty.
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, margins, leaves, pooling, cap: See
+        dim, numbers, number_embedding, statistics, pairs, margins, leaves, likeness, pooling, cap: See
             `autorec.spaces.Features`.
         blocks: Number of blocks (1 or more; default 7).
         types: Names of `DAG_BLOCKS` (default `mlp`, `fm`, `dot`).

@@ -20,7 +20,8 @@ class DCN(Preset):
     parallel: `logit = b + w . [x_L, MLP(x_0)]`; stacked: `logit = b + w . MLP(x_L)`
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, margins, leaves, likeness, pooling, cap: See
+            `autorec.spaces.Features`.
         structure: `parallel` or `stacked` (default `parallel`).
         cross_layers: Number of crosses (1 to 4; default 2).
         units, layers, dropout, batch_norm: See `autorec.blocks.MLP`.

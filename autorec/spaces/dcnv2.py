@@ -20,7 +20,8 @@ class DCNv2(DCN):
     parallel: `logit = b + w . [x_L, MLP(x_0)]`; stacked: `logit = b + w . MLP(x_L)`
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, margins, leaves, likeness, pooling, cap: See
+            `autorec.spaces.Features`.
         structure: `parallel` or `stacked` (default `parallel`).
         kind: `low_rank`, `matrix` or `mixture`, see `autorec.blocks.CrossNetwork` (default `low_rank`).
         cross_layers: Number of crosses (1 to 4; default 2).

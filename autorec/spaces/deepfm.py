@@ -20,7 +20,8 @@ class DeepFM(Preset):
     The products are weighed as in `FM`.
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, margins, leaves, likeness, pooling, cap: See
+            `autorec.spaces.Features`.
         units, layers, dropout, batch_norm: See `autorec.blocks.MLP`.
 
     Example:

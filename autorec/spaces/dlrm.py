@@ -20,7 +20,7 @@ class DLRM(Preset):
     `z = MLP_bottom(dense)`, `logit = b + w . MLP_top([z, <f_i, f_j> for i < j])` with `f = [z, v_1, ..., v_m]`
 
     Args:
-        dim, numbers, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, statistics, pairs, margins, likeness, pooling, cap: See `autorec.spaces.Features`.
         bottom_units: Units of the hidden layer of the bottom network (32, 64, 128; default 64).
         units, layers, dropout, batch_norm: The top network, see `autorec.blocks.MLP`.
 

@@ -21,7 +21,7 @@ class DNN(Preset):
     `logit = b + w . MLP([v_1, ..., v_m, dense])`
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, margins, leaves, pooling, cap: See
+        dim, numbers, number_embedding, statistics, pairs, margins, leaves, likeness, pooling, cap: See
             `autorec.spaces.Features`.
         depth: Number of hidden layers (0 to 8; default 2).
         units: Their width (1 or more; searched: 32, 64, 128; default 32).

@@ -21,7 +21,8 @@ class FinalMLP(Preset):
     not name both as columns of ids, each looks at `x`.
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, margins, leaves, likeness, pooling, cap: See
+            `autorec.spaces.Features`.
         units, second_units: Width of the first and of the second network (32 to 512; default 128 and 64).
         layers, dropout: Of both networks, see `autorec.blocks.MLP`.
         gates: Whether there are gates (default True).

@@ -21,7 +21,8 @@ class FM(Preset):
     `Features.quiet_term`.
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, margins, leaves, likeness, pooling, cap: See
+            `autorec.spaces.Features`.
 
     Example:
         >>> model = FM(dim=8).build_for(layout)

@@ -25,7 +25,8 @@ class LiRank(Preset):
     among the `v_i` in any case. For ratings there is no isotonic layer.
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, margins, leaves, likeness, pooling, cap: See
+            `autorec.spaces.Features`.
         cross_layers: Number of crosses (1 to 4; default 2).
         rank, temperature, skip, parallel: See `autorec.blocks.ResidualCross`.
         units, layers, dropout: See `autorec.blocks.GatedMLP`.

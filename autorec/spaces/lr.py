@@ -17,7 +17,7 @@ class LR(Preset):
     `logit = b + sum_i w_i + w . dense`
 
     Args:
-        numbers, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
+        numbers, statistics, pairs, margins, leaves, likeness, pooling, cap: See `autorec.spaces.Features`.
 
     Example:
         >>> model = LR(pairs=False).build_for(layout)

@@ -24,7 +24,8 @@ class MultiTask(Preset):
     shared, no other tower. Of one target it is a deep network beside a linear model.
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, margins, leaves, likeness, pooling, cap: See
+            `autorec.spaces.Features`.
         kind: `shared_bottom`, `mmoe` or `ple`, see `autorec.blocks.Experts` (default `mmoe`).
         units, layers, experts, own_experts, levels, dropout: Of the experts, see there.
         tower_units, tower_layers, tower_dropout, tower_batch_norm: Of the towers, see `autorec.blocks.MLP`; the default

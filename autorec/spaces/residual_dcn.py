@@ -18,7 +18,8 @@ class ResidualDCN(DCN):
     where `c_L` are plain low-rank crosses, see `autorec.blocks.ResidualCross`.
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, margins, leaves, likeness, pooling, cap: See
+            `autorec.spaces.Features`.
         structure: `parallel` or `stacked` (default `parallel`).
         cross_layers: Number of crosses (1 to 4; default 2).
         rank: Rank of the crosses (8, 16, 32, 64; default 32).

@@ -18,7 +18,8 @@ class WideDeep(Preset):
     `logit = b + sum_i w_i + w . dense + w . MLP([v_1, ..., v_m, dense])`
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, margins, leaves, likeness, pooling, cap: See
+            `autorec.spaces.Features`.
         units, layers, dropout, batch_norm: See `autorec.blocks.MLP`.
 
     Example:

@@ -20,7 +20,8 @@ class XDeepFM(Preset):
     The weights `u` start from 0, so that the products are learned after the rest: see `Features.quiet_term`.
 
     Args:
-        dim, numbers, number_embedding, statistics, pairs, likeness, pooling, cap: See `autorec.spaces.Features`.
+        dim, numbers, number_embedding, statistics, pairs, margins, leaves, likeness, pooling, cap: See
+            `autorec.spaces.Features`.
         cin_layers: Number of layers of the compressed interactions (1 to 3; default 2).
         maps: Rows of each of them (16, 32, 64; default 32).
         units, layers, dropout, batch_norm: See `autorec.blocks.MLP`.

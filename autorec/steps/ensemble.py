@@ -117,9 +117,12 @@ class EnsembleMaker:
             return select(some, by, size=size, seed=self.seed, alpha=alpha, start=start, enough=enough)
 
         chosen, by = choose(panel, size, pruning)
+        first = len(chosen.members)
         while len(chosen.members) > 1 and not self._affordable([known[member][0] for member in chosen.members]):
             size = len(chosen.members) - 1
             chosen, by = choose(panel, size, by)
+        if len(chosen.members) < first:
+            self.say(f"an ensemble of {first} would be over a limit of the run: {len(chosen.members)} of them are left")
         alone = _best_trial([row for row, _ in known])
         if unless_worse and self._is_worse(panel, chosen, lambda some: choose(some, size, by)[0], alone):
             return False
@@ -269,7 +272,9 @@ def make_ensemble(
             raise ConfigError("directory", "a run with a trained trial whose files are kept", str(directory))
         check_size(size, len(rows))
         cache = Cache.open(run.directory / "cache")
-        maker = EnsembleMaker(run, cache.validation, cache.layout, say, seed=seed)
+        limits = (run.config or {}).get("max_model_size"), (run.config or {}).get("max_latency")
+        budgets = Budgets(*limits) if limits != (None, None) else None
+        maker = EnsembleMaker(run, cache.validation, cache.layout, say, seed=seed, budgets=budgets)
         refitted = run.refit is not None
         maker.make(rows, pruning, size, alpha=alpha, start=start)
         if refitted:

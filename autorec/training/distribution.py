@@ -54,9 +54,9 @@ class DistributedStepper(Stepper):
         self._step = _step(model, workers, self._names)
         self._run = self._steps
 
-    def late(self) -> bool:
-        """Returns whether the next step would end too late by the chief's clock."""
-        return bool(self.workers.from_chief(super().late()))
+    def _late(self) -> bool:
+        """By the chief's clock."""
+        return bool(self.workers.from_chief(super()._late()))
 
     def _affordable(self) -> int:
         return int(self.workers.from_chief(super()._affordable()))

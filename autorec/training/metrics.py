@@ -59,9 +59,9 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 
 
 def auc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Returns the area under the ROC curve, ties counted half; NaN where only one class is present."""
+    """Returns the area under the ROC curve, ties counted half; NaN where one class alone or a NaN score is present."""
     labels, scores, weights = _labelled(labels, scores, weights)
-    if not _two_classes(labels, weights):
+    if not _two_classes(labels, weights) or np.isnan(scores).any():
         return float("nan")
     from sklearn.metrics import roc_auc_score
 
@@ -139,13 +139,15 @@ def reliability(
 def gauc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Returns the AUC within each group, averaged by the groups' row weights; groups of one class do not count.
 
-    NaN where no group has both classes.
+    NaN where no group has both classes, or a score is NaN.
 
     Source: Zhu et al., Optimized Cost per Click in Taobao Display Advertising, KDD 2017.
     """
     known = ~np.isnan(np.asarray(labels, np.float64).reshape(-1))
     codes = np.unique(np.asarray(groups).reshape(-1)[known], return_inverse=True)[1].reshape(-1)
     labels, scores, weights = _labelled(labels, scores, weights)
+    if np.isnan(scores).any():
+        return float("nan")
     mass = np.ones_like(scores) if weights is None else weights
     order = np.lexsort((scores, codes))
     labels, scores, mass, codes = labels[order], scores[order], mass[order], codes[order]

@@ -47,7 +47,8 @@ class TrainOptions:
 
     Args:
         optimizer: Of the dense part: a name (default `"adam"`) or a Keras optimizer, which each training copies. One
-            that averages weights, accumulates gradients or scales losses needs `table_optimizer="dense"`.
+            that accumulates gradients or scales losses needs `table_optimizer="dense"`; one that averages weights
+            (`use_ema`) is refused: the model has the weights that were validated.
         learning_rate: Of both parts, positive (default 1e-3, searched from 1e-4 to 1e-2). With a Keras optimizer None
             keeps its own rate or schedule.
         table_optimizer: Of the embedding tables (default `"adam"`). `"adam"`, `"adagrad"` and `"rowwise_adagrad"`
@@ -96,10 +97,10 @@ class TrainOptions:
         for name, check in _CHECKS.items():
             value = getattr(self, name)
             value = tuple(map(_plain, value)) if isinstance(value, (list, tuple)) else _plain(value)
-            object.__setattr__(self, name, value)
             for item in _listed(name, value):
                 if item is not None:
                     check(name, item)
+            object.__setattr__(self, name, _alike(name, value) if isinstance(value, tuple) else value)
         if self.loss_weights is not None:
             _check_loss_weights("loss_weights", self.loss_weights)  # a tuple of them cannot be searched
             weights = {name: float(weight) for name, weight in self.loss_weights.items()}
@@ -108,15 +109,22 @@ class TrainOptions:
             object.__setattr__(self, "strategy", strategy_name(self.strategy))
         if self.precision is not None and self.precision not in PRECISIONS:
             raise unknown_name("precision", self.precision, PRECISIONS)
-        if _is_keras(self.optimizer) and self.table_optimizer != "dense":
-            from autorec.training.row_sparse import check_inner
-
-            check_inner(self.optimizer)
         if _is_keras(self.optimizer):
+            self._check_averages()
+            if self.table_optimizer != "dense":
+                from autorec.training.row_sparse import check_inner
+
+                check_inner(self.optimizer)
             self._check_wrapper()
         for name in _LAZY:
             if self.table_optimizer == "dense" and getattr(self, name) not in (None, 0):
                 raise ConfigError(name, "0 or None with table_optimizer='dense'", getattr(self, name))
+
+    def _check_averages(self) -> None:
+        """Checks that the optimizer gives the model no weights that validation has not seen."""
+        if getattr(getattr(self.optimizer, "inner_optimizer", self.optimizer), "use_ema", False):
+            hint = "A refit (`refit=True`) has the mean of its last epoch's weights."
+            raise ConfigError("optimizer.use_ema", "left out: the best epoch's weights are the model's", True, hint)
 
     def _check_wrapper(self) -> None:
         """Checks that nothing is to be set on an optimizer that has it set on another one within."""
@@ -218,6 +226,22 @@ def _listed(name: str, value: Any) -> tuple[Any, ...]:
     if not value or any(_is_keras(item) for item in value if name == "optimizer"):
         raise ConfigError(name, "a value, or a tuple of names or numbers to search among", value)
     return value
+
+
+def _alike(name: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Returns values to search among as values of one type, as KerasTuner wants them.
+
+    Raises:
+        ConfigError: If None is among them where it is no setting of its own.
+    """
+    if name == "sharpness":
+        return values
+    if None in values:
+        raise ConfigError(name, "a tuple of values, without None", values)
+    if name not in ("learning_rate", "table_l2", "table_decay", "clip", "plateau", "patience"):
+        return values
+    numbers = (DEFAULTS["plateau"] if value is True else value for value in values)
+    return tuple(int(number) if name == "patience" else float(number) for number in numbers)
 
 
 def _shown(name: str, value: Any) -> Any:

@@ -16,8 +16,7 @@ from autorec.data.cache import Part
 from autorec.data.layout import Layout
 from autorec.run import Run
 from autorec.training import xla
-from autorec.training.losses import losses
-from autorec.training.optimizers import make_optimizer
+from autorec.training.compiling import compile_model
 from autorec.training.options import TrainOptions
 from autorec.training.prediction import arrange, input_groups
 from autorec.training.workers import get_workers
@@ -161,9 +160,7 @@ def time_steps(
     steps = {}
     for precision in _POLICIES:
         with using_precision(precision):
-            model = make(layout)
-        model.compile(optimizer=make_optimizer(options), loss=losses(layout.targets), jit_compile=False)
-        model.optimizer.build(model.trainable_variables)
+            model = compile_model(make(layout), layout, options)
         batch = _batch(model, part, layout, batch_size)
         steps[precision] = _steps(_step(model, batch, batch_size, epochs * -(-part.rows // batch_size)), batch)
     for run in steps.values():

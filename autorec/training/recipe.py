@@ -55,6 +55,7 @@ class Recipe(keras.callbacks.Callback):
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
         self.course: list[float] = []
+        self.ended = False  # by the last plateau
         self._path: list[float] = []
         self._rates = rates
         self._options = options
@@ -138,7 +139,7 @@ class Recipe(keras.callbacks.Callback):
         if self._stale < self._options.patience:
             return
         if not self._may_cut:
-            self.model.stop_training = True
+            self.ended = self.model.stop_training = True
             return
         self._may_cut = False
         self._stale = 0
@@ -171,5 +172,5 @@ class Recipe(keras.callbacks.Callback):
 
 
 def _rate_is_settable(optimizer: Any) -> bool:
-    inner = getattr(optimizer, "inner", optimizer)
+    inner = getattr(optimizer, "inner", getattr(optimizer, "inner_optimizer", optimizer))
     return isinstance(inner._learning_rate, keras.Variable)

@@ -234,12 +234,8 @@ def check_inner(optimizer: Any) -> None:
     for name in ("use_ema", "gradient_accumulation_steps", "loss_scale_factor"):
         value = getattr(optimizer, name)
         if value:
-            raise ConfigError(
-                f"optimizer.{name}",
-                "left out where tables have a rule of their own",
-                value,
-                "`TrainOptions(table_optimizer='dense')` takes it.",
-            )
+            hint = "" if name == "use_ema" else "`TrainOptions(table_optimizer='dense')` takes it."
+            raise ConfigError(f"optimizer.{name}", "left out where tables have a rule of their own", value, hint)
 
 
 def _check(**numbers: Any) -> None:

@@ -55,6 +55,7 @@ class Stepper:
         self.in_epoch = 0
         self.seconds_a_step: float | None = None
         self.not_finite: int | None = None
+        self.was_late = False  # whether the deadline has ended it
         self._run = _loop(model, model.train_step)
         self._mean = mean
         self._warm = False
@@ -81,6 +82,11 @@ class Stepper:
 
     def late(self) -> bool:
         """Returns whether the next step would end too late."""
+        late = self._late()
+        self.was_late = self.was_late or late
+        return late
+
+    def _late(self) -> bool:
         if self.deadline is None:
             return False
         return time.monotonic() + self._reserve() + (self.seconds_a_step or 0.0) >= self.deadline

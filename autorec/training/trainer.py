@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import keras
 import numpy as np
 
 from autorec.data.cache import Part
@@ -17,14 +18,12 @@ from autorec.data.dataset import batches, fits_in_memory, shuffled_batch
 from autorec.data.layout import Layout
 from autorec.errors import ConfigError, TrialFailed
 from autorec.training.callbacks import TimeLimit
+from autorec.training.compiling import compile_model
 from autorec.training.distribution import DistributedStepper, distributed_fit
-from autorec.training.losses import losses
 from autorec.training.mean_weights import MeanWeights
-from autorec.training.optimizers import make_optimizer
 from autorec.training.options import TrainOptions
 from autorec.training.prediction import arrange, input_groups
 from autorec.training.recipe import Recipe
-from autorec.training.sharpness_model import sharpness_aware
 from autorec.training.sizes import default_batch_size, default_epochs
 from autorec.training.stepper import Stepper
 from autorec.training.suspects import suspects
@@ -46,7 +45,7 @@ class TrainResult:
             back are not among them.
         steps: Training steps done.
         seconds: Wall time.
-        cut: Whether the deadline ended it in the middle of an epoch.
+        cut: Whether the deadline ended it, in the middle of an epoch or behind one, before a plateau or the last epoch.
         failure: What ended it behind its best epoch: a loss that was not finite; None if nothing did.
     """
 
@@ -130,9 +129,7 @@ def train(
         check_objective(objective, layout, validation.users is not None)
     steps = -(-rows // batch_size)
     with workers.scope():
-        if options.sharpness is not None:
-            model = sharpness_aware(model, options.sharpness)  # shares the layers and their variables
-        _compile(model, layout, options)
+        model = compile_model(model, layout, options)
     ends = _deadline(callbacks, deadline)
     limit = _steps_a_call(callbacks, steps)
     mean = MeanWeights(model, epochs * steps, round(average * steps)) if average else None
@@ -150,7 +147,7 @@ def train(
         course=recipe.course,
         steps=stepper.done,
         seconds=time.monotonic() - begin,
-        cut=failure is None and stepper.done % steps != 0,
+        cut=failure is None and stepper.was_late and not _whole(recipe, stepper, epochs),
         failure=failure,
     )
 
@@ -189,6 +186,11 @@ def _run(
     return None
 
 
+def _whole(recipe: Recipe, stepper: Stepper, epochs: int) -> bool:
+    """Returns whether a training has had all its epochs, or as many as it took to reach its last plateau."""
+    return stepper.done % stepper.steps == 0 and (recipe.ended or len(recipe.history) == epochs)
+
+
 def _check(rows: int, batch_size: int, epochs: int) -> None:
     if rows < 1:
         raise ConfigError("parts", "parts with rows", rows)
@@ -218,23 +220,6 @@ def _judge(
     """Returns the metrics that the chief finds: its arithmetic decides for all workers."""
     found = validate(model, validation, layout, loss_weights) if workers.chief else None
     return dict(workers.from_chief(found))
-
-
-def _compile(model: Any, layout: Layout, options: TrainOptions) -> None:
-    by_target: Any = losses(layout.targets)
-    weights = None
-    if not isinstance(model.output, dict):
-        by_target = by_target[layout.targets[0].name]
-    elif options.loss_weights:
-        weights = {name: float(options.loss_weights.get(name, 1.0)) for name in by_target}
-    # Measured slower with XLA, which has no row-sparse updates either.
-    model.compile(optimizer=make_optimizer(options), loss=by_target, loss_weights=weights, jit_compile=False)
-    if isinstance(model.output, dict) and len(model.output) > 1:
-        # Keras counts each target's loss in a variable with its name; made inside a compiled function, that would have
-        # to be a name that TensorFlow allows, such as one without spaces.
-        model._compile_loss.build(model.output, model.output)
-    # Variables that are made inside a compiled function are made by tracing it twice.
-    model.optimizer.build(model.trainable_variables)
 
 
 def _suspects(
@@ -300,9 +285,15 @@ def _steps_a_call(callbacks: Sequence[Any], steps: int) -> int:
     """Returns 1 if a callback of the user's wants to see batches, else a whole epoch."""
     names = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
     for callback in callbacks:
-        if not isinstance(callback, TimeLimit) and any(_overrides(callback, name) for name in names):
+        if not _sees_epochs_alone(callback) and any(_overrides(callback, name) for name in names):
             return 1
     return steps
+
+
+def _sees_epochs_alone(callback: Any) -> bool:
+    """Returns whether a callback does nothing behind a batch, though it has the methods."""
+    checkpoint = type(callback) is keras.callbacks.ModelCheckpoint
+    return isinstance(callback, TimeLimit) or (checkpoint and callback.save_freq == "epoch")
 
 
 def _overrides(callback: Any, name: str) -> bool:

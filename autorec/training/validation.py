@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from autorec.data.cache import Part
-from autorec.data.layout import Layout, TargetColumn
+from autorec.data.layout import Layout
 from autorec.errors import unknown_name
 from autorec.training import metrics
 from autorec.training.prediction import answers, predict
@@ -96,27 +96,38 @@ def measure(
         layout: Columns of the rows.
         loss_weights: Weights of the targets' losses, 1 where left out.
     """
-    single = len(layout.targets) == 1
+    if any(np.isnan(raw).any() for raw in outputs.values()):
+        # All of them, so that no epoch with a broken target is the best by the others.
+        return dict.fromkeys(metric_names(layout, part.users is not None), float("nan"))
+    raw = list(outputs.values()) if len(layout.targets) == 1 else [outputs[target.name] for target in layout.targets]
+    return measure_answers([answers(*each) for each in zip(raw, layout.targets)], part, layout, loss_weights)
+
+
+def measure_answers(
+    scores: Sequence[np.ndarray], part: Part, layout: Layout, loss_weights: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """Returns the metrics of probabilities and ratings, as `validate` does of a model's.
+
+    Args:
+        scores: (rows,) probabilities or ratings of each target, in the order of the layout.
+        part: The labelled rows.
+        layout: Columns of the rows.
+        loss_weights: Weights of the targets' losses, 1 where left out.
+    """
     result: dict[str, float] = {}
     means: dict[str, list[float]] = {}
     loss = 0.0
-    for position, target in enumerate(layout.targets):
-        raw = next(iter(outputs.values())) if single else outputs[target.name]
-        found = _evaluate(part, position, raw, target)
-        own = found["log_loss"] if target.kind == "binary" else found["mse"] / target.std**2
-        if not np.isnan(own):  # no row of the part has this target
-            loss += own * (loss_weights or {}).get(target.name, 1.0)
+    for own, labels, target in zip(scores, part.labels.T, layout.targets, strict=True):
+        found = metrics.evaluate(labels, own, target.kind, groups=part.users, weights=part.weights)
+        term = found["log_loss"] if target.kind == "binary" else found["mse"] / target.std**2
+        if not np.isnan(term):  # else no row of the part has this target
+            loss += term * (loss_weights or {}).get(target.name, 1.0)
         for name, value in found.items():
             means.setdefault(name, []).append(value)
-            if not single:
+            if len(layout.targets) > 1:
                 result[f"val_{target.name}_{name}"] = value
     result |= {f"val_{name}": _mean(values) for name, values in means.items()}
     return result | {"val_loss": loss}
-
-
-def _evaluate(part: Part, position: int, raw: np.ndarray, target: TargetColumn) -> dict[str, float]:
-    scores = answers(raw, target)
-    return metrics.evaluate(part.labels[:, position], scores, target.kind, groups=part.users, weights=part.weights)
 
 
 def _mean(values: list[float]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import keras_tuner as kt
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -156,3 +157,10 @@ def test_the_length_may_be_unknown() -> None:
 def test_what_is_not_allowed_is_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         HistoryTransformer(**arguments)
+
+
+@pytest.mark.parametrize(("width", "heads"), [(25, [1]), (24, [1, 2]), (None, [1, 2])])
+def test_only_heads_that_divide_a_given_width_are_searched(width: int | None, heads: list[int]) -> None:
+    hp = kt.HyperParameters()
+    HistoryTransformer.tune(hp, width=width)
+    assert next(each for each in hp.space if each.name == "history_transformer/heads").values == heads

@@ -60,3 +60,11 @@ def test_widths_that_the_heads_do_not_divide_and_one_context_alone_are_refused()
         TwoStreamMLP(second_units=6, heads=4)
     with pytest.raises(ConfigError, match="`contexts` must be two tensors"):
         TwoStreamMLP()(VECTOR, contexts=CONTEXTS[:1])
+
+
+@pytest.mark.parametrize(("units", "heads"), [(50, {1, 2}), (25, {1}), (8, {1, 2, 4})])
+def test_only_heads_that_divide_a_given_width_are_searched(units: int, heads: set[int]) -> None:
+    hp = kt.HyperParameters()
+    assert TwoStreamMLP.tune(hp, units=units).heads == min(2, max(heads))
+    found = next(each for each in hp.space if each.name == "two_stream_mlp/heads")
+    assert set(found.values) == heads

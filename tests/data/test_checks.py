@@ -47,7 +47,6 @@ UNLIKE = [
     (Feature("x", "categorical", "string"), [1.5, 2.0], "expects text, got numbers"),
     (Feature("x", "time", "time"), [1, 2], "expects times, got whole numbers"),
     (Feature("x", "bag", "int"), [["a"], []], "expects lists of whole numbers, got lists of text"),
-    (Feature("x", "numeric", "string"), ["a", "b"], "expects numbers, got text"),
     (Feature("x", "sequence", "string"), ["a b", "c"], "expects lists of text, got text"),
     (Feature("x", "bag", "string", separator="|"), [["a"], []], "expects text split at '|', got lists of text"),
 ]

@@ -264,6 +264,16 @@ def test_named_pairs_get_joint_statistics_and_wrong_ones_are_named(tmp_path: Pat
         encode(as_source(log(60)), schema(pairs=[("user", "itm")]), tmp_path / "d")
 
 
+def test_named_pairs_get_joint_statistics_also_where_their_columns_get_none(tmp_path: Path) -> None:
+    given = schema(pairs=[("user", "when:hour")])
+    for feature in given:
+        feature.statistics = False
+    cache = encode(as_source(log(60)), given, tmp_path / "c")
+    assert not cache.layout.statistics
+    assert len(cache.layout.pairs) == 3
+    assert cache.train.arrays["pairs"].shape == (cache.train.rows, 3)
+
+
 def test_a_text_among_numbers_is_named_with_its_place_in_the_source(tmp_path: Path) -> None:
     prices = pa.array(["1.5"] * 70_000 + ["cheap"])
     table = pa.table({"price": prices, "y": pa.array(np.arange(70_001) % 2)})

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from autorec.data.encode import encode
-from autorec.data.loaders import avazu, criteo, frappe, movielens_1m, movielens_100k
+from autorec.data.loaders import avazu, criteo, files, frappe, movielens_1m, movielens_100k
 from autorec.data.loaders.avazu import COLUMNS
 from autorec.data.loaders.line_source import LineSource
 from autorec.data.table import as_source
@@ -238,6 +238,20 @@ def test_another_header_is_named(tmp_path: Path) -> None:
     path = avazu_file(tmp_path, [], header="id,label")
     with pytest.raises(DataError, match="expected the column 'click', got 'label'"):
         avazu(path).train.frame()
+
+
+def test_files_of_one_name_at_two_addresses_are_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(url: str, folder: Path, **checksums: Any) -> Path:
+        path = folder / "train.csv"
+        if not path.exists():
+            folder.mkdir(parents=True)
+            path.write_text(url, encoding="utf-8")
+        return path
+
+    monkeypatch.setattr(files, "download", download)
+    urls = ("https://a.example/train.csv", "https://b.example/train.csv")
+    found = [files.locate(url, "", cache=tmp_path) for url in (*urls, *urls)]
+    assert [path.read_text(encoding="utf-8") for path in found] == [*urls, *urls]
 
 
 def test_avazu_has_no_public_address() -> None:

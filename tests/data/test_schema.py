@@ -68,7 +68,8 @@ def test_pairs_left_to_the_encoder_stay_none() -> None:
     ("field", "value", "message"),
     [
         ("kind", "categoric", "Did you mean 'categorical'"),
-        ("dtype", "str", "one of \\['string', 'int', 'float', 'time'\\]"),
+        ("dtype", "str", "one of \\['float', 'int'\\]"),
+        ("dtype", "string", "one of \\['float', 'int'\\]"),
         ("dim", 0, "`schema\\['zip'\\].dim` must be a positive whole number or None, got 0"),
         ("min_count", 1.5, "a positive whole number, got 1.5"),
         ("max_length", True, "a positive whole number, got True"),
@@ -88,6 +89,25 @@ def test_a_value_that_is_not_allowed_is_refused_on_assignment(field: str, value:
 def test_a_value_that_is_not_allowed_is_refused_in_the_constructor() -> None:
     with pytest.raises(ConfigError, match="kind"):
         Feature("x", "number")
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [("numeric", "float"), ("categorical", "string"), ("time", "time"), ("bag", "string"), ("sequence", "string")],
+)
+def test_the_type_of_a_feature_is_by_default_that_of_its_kind(kind: str, dtype: str) -> None:
+    assert Feature("x", kind).dtype == dtype
+    plain = {"features": [{"name": "x", "kind": kind}], "targets": ["y"]}
+    assert Schema.from_dict(plain)["x"].dtype == dtype
+
+
+def test_a_kind_that_does_not_have_the_type_brings_its_own() -> None:
+    feature = Feature("x", "categorical", "string")
+    feature.kind = "numeric"
+    assert feature.dtype == "float"
+    feature.dtype = "int"
+    feature.kind = "categorical"
+    assert feature.dtype == "int"
 
 
 def test_a_mistyped_role_is_refused() -> None:

@@ -82,6 +82,45 @@ def test_every_form_gives_the_same_rows_and_types(form: str, tmp_path: Path) -> 
     assert rows_of(source) == COLUMNS
 
 
+def test_a_query_is_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[int] = []
+
+    def shuffled(frame: pl.DataFrame) -> pl.DataFrame:
+        runs.append(len(frame))
+        return frame.sample(fraction=1.0, shuffle=True, seed=len(runs))
+
+    source = as_source(pl.LazyFrame({"x": range(1000), "y": range(1000)}).map_batches(shuffled))
+    read = [next(iter(source.batches([name], 1000))).column(0).to_pylist() for name in ("x", "y")]
+    assert read[0] == read[1] != list(range(1000))
+    assert runs == [1000]
+
+
+def test_a_query_that_fails_is_an_error_in_the_data() -> None:
+    with pytest.raises(DataError, match=r"polars.LazyFrame': the query fails: .*nope"):
+        as_source(pl.LazyFrame({"x": [1]}).select("nope"))
+
+
+def test_a_dataset_is_told_from_its_filtered_rows_and_from_other_partitions(tmp_path: Path) -> None:
+    for day in (1, 2):
+        (tmp_path / f"day={day}").mkdir()
+        pq.write_table(pa.table({"x": [1, 2, 3]}), tmp_path / f"day={day}" / "part.parquet")
+    whole = ds.dataset(tmp_path, partitioning="hive")
+    few = whole.filter(ds.field("x") < 3)
+    fewer = whole.filter(ds.field("x") < 2)
+    prints = [as_source(each).fingerprint() for each in (whole, few, fewer)]
+    assert len(set(prints)) == 3
+    assert as_source(whole.filter(ds.field("x") < 3)).fingerprint() == prints[1]
+    (tmp_path / "day=2").rename(tmp_path / "day=3")
+    assert as_source(ds.dataset(tmp_path, partitioning="hive")).fingerprint() != prints[0]
+
+
+@pytest.mark.parametrize("target", [None, "y"])
+def test_labels_of_a_type_that_cannot_be_read_are_refused(target: str | None) -> None:
+    labels = pa.array([1, 2], pa.duration("s"))
+    with pytest.raises(DataError, match=r"'y', .*duration"):
+        as_source({"x": [1, 2]}, labels, target)
+
+
 @pytest.mark.parametrize(("suffix", "delimiter"), [(".csv", ","), (".csv", ";"), (".tsv", "\t"), (".csv.gz", ",")])
 def test_text_files_give_the_same_rows_and_types(suffix: str, delimiter: str, tmp_path: Path) -> None:
     text = pl.DataFrame(FLAT).write_csv(separator=delimiter, quote_style="never")

@@ -49,6 +49,30 @@ def test_a_late_text_among_dates_is_named_with_line_and_column(tmp_path: Path, m
         values(source, "t")
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("x,y\n1.5,0\n\n\nabc,1\n", 5),
+        ('x,y\n"1.5","a\nb"\nabc,"c\nd"\n', 4),
+        ("x,y\nabc,1\n", 2),
+        ("x,y\r\n1.5,0\r\nabc,1\r\n", 3),
+    ],
+)
+def test_a_row_is_named_by_its_line_behind_blank_ones_and_line_ends_within_quotes(
+    tmp_path: Path, text: str, line: int
+) -> None:
+    source = written(tmp_path, text)
+    rows = sum(batch.num_rows for batch in source.batches(["y"]))
+    assert source.line(rows - 1) == line
+    assert (tmp_path / "x.csv").read_text(encoding="utf-8").splitlines()[line - 1].startswith("abc")
+
+
+def test_a_text_among_fractions_is_named_by_its_line(tmp_path: Path) -> None:
+    source = written(tmp_path, "x,y\n" + "\n1.5,0\n" * 20 + "abc,1\n")
+    with pytest.raises(DataError, match="row 42, column 'x': mixed types: 'abc'"):
+        source.select(["x"])
+
+
 def test_a_column_of_words_for_missing_values_has_no_value_and_fits_every_feature(tmp_path: Path) -> None:
     source = written(tmp_path, "number,id,time,city\nNA,null,?,none\n,NA,NA,none\n")
     assert source.schema.types == [pa.null()] * 4

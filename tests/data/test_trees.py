@@ -72,6 +72,17 @@ def test_the_layout_describes_a_margin_for_each_target_and_a_leaf_for_each_tree(
     assert (leaves(cache).max(0) < [column.size for column in cache.layout.leaves]).all()
 
 
+def test_where_no_tree_splits_there_are_none(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"user": rng.integers(0, 200, 900), "item": rng.integers(0, 90, 900), "y": np.arange(900) % 2})
+    features = [Feature("user", "categorical", "int"), Feature("item", "categorical", "int")]
+    told: list[Any] = []
+    cache = encode(as_source(frame), Schema(features, targets=["y"]), tmp_path / "c", trees=True, progress=told.append)
+    assert {"event": "message", "text": "no trees: no column tells enough to split the rows by it"} in told
+    assert not cache.layout.margins
+    assert "margins" not in cache.train.arrays
+
+
 def test_margins_predict_what_the_columns_alone_do_not(cache: Cache) -> None:
     for part in (cache.train, cache.validation):
         labels = np.asarray(part.labels[:, 0])

@@ -134,3 +134,9 @@ def test_spread_gives_each_row_its_entry(indices: list[int | None]) -> None:
     array = pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), pa.array(["a", "b"]))
     expected = [0 if i is None else (7, 9)[i] for i in indices]
     assert spread(np.array([7, 9], np.int32), array).tolist() == expected
+
+
+def test_a_text_of_a_zero_byte_is_a_value() -> None:
+    vocabulary, ids = learned(["\0", "a", "\0", None])
+    assert vocabulary.values.to_list() == ["\0", "a"]
+    assert ids.tolist() == [2, 3, 2, MISSING]

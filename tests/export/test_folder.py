@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -141,3 +142,22 @@ def test_a_failed_export_leaves_the_earlier_one(tmp_path: Path, monkeypatch: pyt
 def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="neither an exported folder"):
         autorec.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("model.keras", None, "the file of the model is not there"),
+        ("model.keras", b"PK", "the model cannot be read"),
+        ("model_card.json", b"{", "the card of the model is damaged"),
+    ],
+)
+def test_a_damaged_folder_names_the_file(
+    folder: Path, tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    (tmp_path / "copy" / name).unlink()
+    if content is not None:
+        (tmp_path / "copy" / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"{name}': {message}"):
+        autorec.load(tmp_path / "copy")

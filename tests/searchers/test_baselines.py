@@ -11,7 +11,7 @@ import pytest
 from autorec.data.cache import Part
 from autorec.data.layout import IdColumn, Layout, ListColumn, NumberColumn, TargetColumn
 from autorec.data.lists import Lists
-from autorec.searchers.baselines import baselines
+from autorec.searchers.baselines import BASELINES, baselines
 
 ROWS, IDS = 3000, 12
 
@@ -52,7 +52,7 @@ def test_clicks_have_prior_logistic_regression_and_lightgbm() -> None:
     assert rows["prior"]["score"] == 0.5
     assert rows["logistic_regression"]["score"] > 0.8
     assert rows["lightgbm"]["score"] > 0.78
-    assert set(rows["lightgbm"]["metrics"]) == {"val_auc", "val_log_loss", "val_ece"}
+    assert set(rows["lightgbm"]["metrics"]) == {"val_auc", "val_log_loss", "val_ece", "val_loss"}
 
 
 def test_ratings_have_mean_ridge_regression_and_lightgbm() -> None:
@@ -99,6 +99,36 @@ def test_several_targets_have_a_model_each_and_the_mean_as_score() -> None:
     metrics = row["metrics"]
     assert metrics["val_auc"] == pytest.approx((metrics["val_click_auc"] + metrics["val_like_auc"]) / 2)
     assert metrics["val_like_auc"] > 0.8
+
+
+def test_a_target_of_one_class_in_the_validation_rows_is_left_out_as_it_is_of_trials() -> None:
+    layout = layout_of(*(TargetColumn(name, "binary", 0.5, 0.5, 0.0, 1.0) for name in ("click", "buy")))
+    train, valid = part_of(0), part_of(1)
+    for part in (train, valid):
+        part.labels = np.hstack([part.labels, 1 - part.labels])
+    valid.labels[:, 1] = 0.0
+    for row in baselines(train, valid, layout, objective="val_auc"):
+        assert row["status"] == "completed"
+        assert row["score"] == row["metrics"]["val_click_auc"]
+        assert np.isnan(row["metrics"]["val_buy_auc"])
+
+
+def test_an_objective_that_is_no_number_is_a_failed_row() -> None:
+    train, valid = part_of(0), part_of(1)
+    valid.users = np.arange(ROWS)  # a group has one row, and so one class
+    for row in baselines(train, valid, layout_of(), objective="val_gauc"):
+        assert (row["status"], row["score"]) == ("failed", None)
+        assert "'val_gauc' is not a number" in row["error"]
+
+
+def test_the_weighted_loss_is_an_objective_of_theirs_too() -> None:
+    layout = layout_of(*(TargetColumn(name, "binary", 0.5, 0.5, 0.0, 1.0) for name in ("click", "like")))
+    train, valid = part_of(0), part_of(1)
+    for part in (train, valid):
+        part.labels = np.hstack([part.labels, 1 - part.labels])
+    [row] = baselines(train, valid, layout, objective="val_loss", skip=BASELINES[1:], loss_weights={"like": 3.0})
+    metrics = row["metrics"]
+    assert row["score"] == pytest.approx(metrics["val_click_log_loss"] + 3 * metrics["val_like_log_loss"])
 
 
 def test_users_give_the_grouped_auc() -> None:

@@ -62,6 +62,19 @@ def test_the_number_of_random_trials_can_be_given() -> None:
     assert oracle.gpr is not before
 
 
+def test_a_space_that_has_grown_does_not_stop_it_while_trials_run() -> None:
+    oracle = Bayesian(objective=kt.Objective("loss", "min"), num_initial_points=2, seed=1)
+    quadratic(oracle.hyperparameters)
+    for trial in (oracle_trial(oracle, str(number)) for number in range(3)):
+        oracle.trials[trial.trial_id] = trial
+    oracle.populate_space("3")
+    oracle.hyperparameters.Float("late", 0.0, 1.0)
+    oracle.trials["2"].status = "RUNNING"
+    oracle.trials["2"].hyperparameters.values["late"] = 0.5
+    oracle.ongoing_trials["worker"] = oracle.trials["2"]
+    assert set(oracle.populate_space("4")["values"]) == {"x", "y", "late"}
+
+
 def oracle_trial(oracle: Bayesian, name: str) -> Any:
     hps = oracle.hyperparameters.copy()
     hps.values = oracle._random_values()

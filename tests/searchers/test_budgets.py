@@ -147,6 +147,6 @@ def test_a_search_of_which_all_models_are_over_a_limit_ends_with_the_cause(
 ) -> None:
     monkeypatch.setattr(hopeless, "_UNAFFORDABLE", 15)
     with pytest.raises(
-        SearchAborted, match=r"first 15 models all cost more than they may: .*over max_model_size 100 b"
+        SearchAborted, match=r"15 models cost more than they may, and none was trained: .*over max_model_size 100 b"
     ):
         search_within(tmp_path, 100, "random", None)

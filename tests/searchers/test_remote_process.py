@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -56,17 +57,35 @@ def test_rows_are_fetched_once_a_node_and_are_whole_in_each_process(
     cache: Path, node: list[str], tmp_path: Path
 ) -> None:
     for name in ("first", "second"):
-        module._link(module._fetched(stored(cache), "d1"), tmp_path / name)
+        module._fetch(stored(cache), "d1", tmp_path / name)
     assert sorted(node) == ["cache.json", "labels.bin"]
     assert stored(tmp_path / "first") == stored(tmp_path / "second") == stored(cache)
 
 
+def test_no_other_process_can_remove_rows_before_the_one_that_fetched_them_has_them(
+    cache: Path, node: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link, tried = module._link, []
+
+    def linked(folder: Path, own: Path) -> None:
+        with (tmp_path / "node" / "autorec-rows-d1.lock").open("w") as lock:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        tried.append(folder)
+        link(folder, own)
+
+    monkeypatch.setattr(module, "_link", linked)
+    module._fetch(stored(cache), "d1", tmp_path / "own")
+    assert tried == [tmp_path / "node" / "autorec-rows-d1"]
+    assert stored(tmp_path / "own") == stored(cache)
+
+
 def test_the_last_process_removes_the_rows_of_its_node(cache: Path, node: list[str], tmp_path: Path) -> None:
-    shared = module._fetched(stored(cache), "d1")
+    shared = tmp_path / "node" / "autorec-rows-d1"
     first, second = RemoteProcess(), RemoteProcess()
     for name, process in (("first", first), ("second", second)):
         process._own = tmp_path / name
-        module._link(shared, process._own / "cache")
+        module._fetch(stored(cache), "d1", process._own / "cache")
     first.close("d1")
     assert shared.exists()
     second.close("d1")
@@ -76,10 +95,10 @@ def test_the_last_process_removes_the_rows_of_its_node(cache: Path, node: list[s
 def test_what_a_killed_search_left_on_a_node_is_removed(cache: Path, node: list[str], tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    shared = module._fetched(stored(cache), "d1")
+    shared = tmp_path / "node" / "autorec-rows-d1"
     left = [tmp_path / "node" / f"autorec-rows-{number}-abc" for number in (gone.pid, os.getpid())]
     for folder in left:
-        module._link(shared, folder / "cache")
+        module._fetch(stored(cache), "d1", folder / "cache")
     module._sweep("d1")
     assert [folder.exists() for folder in left] == [False, True]
     assert shared.exists()  # a process that lives has its rows

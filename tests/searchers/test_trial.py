@@ -28,6 +28,7 @@ from autorec.spaces.limits import limited_dim
 from autorec.spaces.space import FunctionSpace
 from autorec.training.options import TrainOptions
 from autorec.training.sharpness import SharpnessAware
+from tests.training import small
 
 
 @dataclass
@@ -63,7 +64,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     def train(model: Any, parts: Any, validation: Any, **arguments: Any) -> Result:
         model.compile("adam", "mse")
         found.append({"model": model, "kernel": model.get_layer("dense").get_weights()[0], **arguments})
-        return Result(failure=Result.failure)
+        return Result(failure=Result.failure, cut=Result.cut)
 
     monkeypatch.setattr(module, "train", train)
     monkeypatch.setattr(module, "build", build)
@@ -110,13 +111,22 @@ def test_a_searcher_may_allow_fewer_epochs(
     assert calls[0]["epochs"] == expected
 
 
-@pytest.mark.parametrize(("allowed", "sharp"), [(None, True), (5, True), (2, False)])
-def test_a_trial_of_fewer_epochs_is_trained_plainly(
-    tmp_path: Path, calls: list[Any], allowed: int | None, sharp: bool
+@pytest.mark.parametrize(
+    ("fidelity", "sharp"),
+    [({}, True), ({"epochs": 5}, True), ({"epochs": 2}, False), ({"rows": 1}, True), ({"dim": 1}, False)],
+)
+def test_a_cheap_trial_is_trained_plainly(
+    tmp_path: Path, calls: list[Any], fidelity: dict[str, int], sharp: bool
 ) -> None:
     with Run(tmp_path) as run:
-        trainer_of(run)(job_of(epochs=allowed))
+        trainer_of(run)(job_of(epochs=fidelity.get("epochs"), fidelity=fidelity))
     assert calls[0]["options"] == TrainOptions(sharpness=SharpnessAware() if sharp else None)
+
+
+def test_the_longest_trials_of_hyperband_are_trained_as_the_options_say(tmp_path: Path, calls: list[Any]) -> None:
+    with Run(tmp_path) as run:
+        trainer_of(run)(job_of(epochs=3))  # fewer than the trainer allows, and as many as the searcher ever does
+    assert calls[0]["options"].sharpness == SharpnessAware()
 
 
 @pytest.mark.parametrize(
@@ -139,10 +149,13 @@ def test_on_few_validation_rows_log_loss_chooses_the_epoch(
     assert calls[0]["objective"] == expected
 
 
-def test_a_trial_that_ended_at_its_deadline_was_cut(tmp_path: Path, calls: list[Any]) -> None:
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_trial_whose_training_the_deadline_ended_was_cut(
+    tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch, cut: bool
+) -> None:
+    monkeypatch.setattr(Result, "cut", cut)
     with Run(tmp_path) as run:
-        assert trainer_of(run)(job_of(deadline=time.monotonic()))["cut"]
-        assert not trainer_of(run)(job_of(deadline=time.monotonic() + 60))["cut"]
+        assert trainer_of(run)(job_of(deadline=time.monotonic() + 60))["cut"] is cut
 
 
 def test_a_fidelity_of_an_unknown_name_is_refused(tmp_path: Path, calls: list[Any]) -> None:
@@ -160,6 +173,22 @@ def test_only_a_space_of_ours_without_callbacks_is_trusted_to_come_back(tmp_path
         with_callback = replace(trainer_of(run, callbacks=[keras.callbacks.EarlyStopping()]), space=DeepFM())
     assert found == [True, False, False]
     assert not with_callback.trusted
+
+
+def test_few_validation_rows_of_one_class_are_not_what_cheap_trials_are_judged_by(
+    tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[Part] = []
+    monkeypatch.setattr(module, "epoch_metric", lambda objective, rows: judged.append(rows) or objective)
+    labels = np.zeros((2000, 1), np.float32)
+    labels[::1000] = 1.0  # two ones: a hundred rows by chance have none
+    with Run(tmp_path) as run:
+        trainer = trainer_of(run)
+        trainer.train, trainer.validation, trainer.layout = Part({}, labels), Part({}, labels), small.layout()
+        trainer(job_of(fidelity={"rows": 100}))
+        trainer.validation, trainer._limited = Part({}, np.arange(2000, dtype=np.float32)[:, None] % 2), {}
+        trainer(job_of(fidelity={"rows": 100}))
+    assert judged == [2000, 100]
 
 
 def test_a_job_of_fewer_rows_has_a_batch_size_for_them(tmp_path: Path, calls: list[Any]) -> None:

@@ -39,6 +39,11 @@ def test_any_searcher_tries_them_first_and_then_goes_on(tmp_path: Path, searcher
     assert len({str(sorted(one.items())) for one in values}) == 4
 
 
+def test_hyperband_trains_them_for_as_many_epochs_as_its_longest_trials(tmp_path: Path) -> None:
+    first = run_of(tmp_path, "hyperband", TRIALS[:1], []).trials()[0]
+    assert (first["values"]["fidelity/epochs"], first["fidelity"]) == (9, {})
+
+
 def test_what_is_the_same_or_unknown_here_is_left_out_and_what_is_not_allowed_is_said(tmp_path: Path) -> None:
     said: list[str] = []
     values = [row["values"] for row in run_of(tmp_path, "random", TRIALS, said).trials()]

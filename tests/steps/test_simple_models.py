@@ -36,4 +36,8 @@ def test_each_is_written_down_and_told_once(tmp_path: Path, cache: Cache) -> Non
 
 def test_what_there_is_no_time_for_is_a_failed_row(tmp_path: Path, cache: Cache) -> None:
     _, rows = baselines(tmp_path, cache, Clock(limit=1e-3, begin=time.monotonic() - 1))
-    assert "no time was left" in {row["error"] for row in rows}
+    assert {row["error"] for row in rows} == {"no time was left"}
+    completed, all_rows = baselines(tmp_path, cache, Clock())  # with time they are trained
+    assert [event["status"] for event in completed] == ["completed"] * 3
+    assert all_rows == baselines(tmp_path, cache, Clock())[1]
+    assert {row["status"] for row in all_rows} == {"completed"}

@@ -39,6 +39,13 @@ def test_auc_of_one_class_is_nan() -> None:
     assert math.isnan(metrics.auc(np.array([0.0, 1.0]), np.arange(2), np.array([1.0, 0.0])))
 
 
+def test_areas_of_scores_that_are_none_are_nan() -> None:
+    labels, scores = np.array([0.0, 1.0, 1.0]), np.array([0.1, np.nan, 0.3])
+    assert np.isnan(metrics.auc(labels, scores))
+    assert np.isnan(metrics.gauc(labels, scores, np.zeros(3)))
+    assert metrics.auc(np.array([0.0, np.nan, 1.0]), scores) == 1.0  # an unlabelled row does not count
+
+
 def test_ece_by_hand() -> None:
     labels = np.array([0.0, 1.0, 1.0, 1.0])
     scores = np.array([0.1, 0.3, 0.6, 0.8])

@@ -102,10 +102,43 @@ def test_dense_tables_have_no_lazy_decay() -> None:
 
 
 def test_an_optimizer_that_cannot_be_given_rows_is_for_dense_tables_alone() -> None:
-    optimizer = keras.optimizers.Adam(use_ema=True)
-    with pytest.raises(ConfigError, match=r"optimizer.use_ema.* tables have a rule of their own"):
+    optimizer = keras.optimizers.Adam(gradient_accumulation_steps=2)
+    with pytest.raises(ConfigError, match=r"optimizer.gradient_accumulation_steps.* tables have a rule of their own"):
         TrainOptions(optimizer=optimizer)
     assert TrainOptions(optimizer=optimizer, table_optimizer="dense").resolved().optimizer is optimizer
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_weights_that_no_validation_saw_are_refused(wrapped: bool) -> None:
+    optimizer: Any = keras.optimizers.Adam(use_ema=True)
+    if wrapped:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    with pytest.raises(ConfigError, match=r"`optimizer.use_ema` must be left out.*refit=True"):
+        TrainOptions(optimizer=optimizer, table_optimizer="dense")
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "found"),
+    [
+        ({"table_l2": (0, 1e-5)}, "table_l2", 0.0),
+        ({"clip": (0, 1.0)}, "clip", 0.0),
+        ({"plateau": (True, False)}, "plateau", 0.1),
+        ({"plateau": (False, 0.5)}, "plateau", 0.0),
+        ({"learning_rate": (1, 0.1)}, "learning_rate", 1.0),
+        ({"patience": (1, 2.0)}, "patience", 1),
+    ],
+)
+def test_values_to_search_among_may_be_written_as_they_are_alone(
+    options: dict[str, Any], name: str, found: float
+) -> None:
+    tuned = getattr(TrainOptions(**options).tune(kt.HyperParameters()), name)
+    assert (tuned, type(tuned)) == (found, type(found))
+
+
+@pytest.mark.parametrize("options", [{"clip": (None, 1.0)}, {"optimizer": ("adam", None)}])
+def test_none_is_no_value_to_search_among(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="must be a tuple of values, without None"):
+        TrainOptions(**options)
 
 
 def test_plateau_true_is_the_tenfold_cut() -> None:

@@ -173,6 +173,14 @@ def test_a_step_is_timed_as_a_long_training_makes_it(monkeypatch: pytest.MonkeyP
     assert totals == [200, 200]
 
 
+@pytest.mark.parametrize("sharpness", [None, ar.SharpnessAware()])
+def test_steps_of_several_targets_are_timed_whatever_their_names(sharpness: Any) -> None:
+    names = ("a click!", "größe/ä")
+    options = TrainOptions(sharpness=sharpness, loss_weights={"a click!": 2.0})
+    part, layout = small.part(50, targets=2), small.layout(*names)
+    assert set(time_steps(lambda layout: small.model(*names), part, layout, 32, options)) == {"float32", "bfloat16"}
+
+
 # What it means for a model
 
 

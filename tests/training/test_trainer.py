@@ -168,8 +168,27 @@ def test_a_deadline_ends_in_the_middle_of_an_epoch_with_a_score() -> None:
 
 def test_a_deadline_that_is_over_still_gives_one_step_and_a_score() -> None:
     result = run(deadline=time.monotonic() - 1.0)
-    assert (result.steps, len(result.history)) == (1, 1)
+    assert (result.steps, len(result.history), result.cut) == (1, 1, True)
     assert "val_auc" in result.metrics
+
+
+def test_a_deadline_behind_an_epoch_cuts_unless_the_training_was_at_its_end() -> None:
+    over = time.monotonic() - 1.0
+    assert run(batch_size=400, epochs=3, deadline=over).cut  # an epoch is one step
+    assert not run(batch_size=400, epochs=1, deadline=over).cut
+
+
+@pytest.mark.parametrize(("patience", "cut"), [(1, False), (2, True)])
+def test_a_training_that_a_plateau_ended_was_not_cut(
+    scores: list[float], monkeypatch: pytest.MonkeyPatch, patience: int, cut: bool
+) -> None:
+    scores += [0.8, 0.7]
+    monkeypatch.setattr(module.Stepper, "_late", lambda self: len(judged) == 2)
+    judged: list[Any] = []
+    told = module.validate
+    monkeypatch.setattr(module, "validate", lambda *given: judged.append(given) or told(*given))
+    found = run(epochs=9, options=TrainOptions(patience=patience, plateau=False))
+    assert (len(found.history), found.cut) == (2, cut)
 
 
 @pytest.mark.alone
@@ -208,6 +227,36 @@ def test_the_step_is_named_exactly_in_a_loop_of_many() -> None:
     part.labels[:] = np.inf
     with pytest.raises(TrialFailed, match=r"step 1 "):
         run(parts=[part])
+
+
+def spoilt_at(epoch: int) -> keras.callbacks.Callback:
+    """Makes the weights NaN in the last step of an epoch, counted from 0."""
+
+    class Spoil(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if self.epoch == epoch and batch == 6:
+                kernel = self.model.trainable_variables[-1]
+                kernel.assign(np.nan * kernel)
+
+        def on_epoch_begin(self, at: int, logs: Any = None) -> None:
+            self.epoch = at
+
+    return Spoil()
+
+
+def test_weights_that_the_last_step_of_an_epoch_made_nan_end_the_training_with_the_best_ones() -> None:
+    model, judge = small.model(), small.part(200, seed=1)
+    result = run(model, validation=judge, callbacks=[spoilt_at(1)])
+    assert "the objective 'val_auc' is nan after epoch 2" in result.failure
+    assert validation.validate(model, judge, small.layout())["val_auc"] == pytest.approx(result.metrics["val_auc"])
+    with pytest.raises(TrialFailed, match="'val_auc' is nan after epoch 1.*first weights"):
+        run(callbacks=[spoilt_at(0)])
+
+
+def test_a_checkpoint_behind_each_epoch_does_not_slow_the_steps() -> None:
+    saved = keras.callbacks.ModelCheckpoint("x.keras")
+    assert module._steps_a_call([saved, TimeLimit(9.0)], 7) == 7
+    assert module._steps_a_call([keras.callbacks.ModelCheckpoint("x.keras", save_freq=3)], 7) == 1
 
 
 def test_nan_behind_a_best_epoch_ends_the_training_with_its_weights() -> None:

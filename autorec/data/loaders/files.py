@@ -36,7 +36,9 @@ def locate(
     if path is None:
         found = download(address, folder, sha256=sha256, md5=md5)
     elif str(path).lower().startswith(("http://", "https://")):
-        found = download(str(path), folder, sha256=sha256)
+        # By the address too: files of two of them may have one name.
+        place = folder / hashlib.sha256(str(path).encode()).hexdigest()[:8]
+        found = download(str(path), place, sha256=sha256)
     else:
         found = Path(path).expanduser()
     if not found.exists():
