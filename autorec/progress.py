@@ -107,9 +107,10 @@ class ProgressPrinter:
 
     def _on_baseline(self, event: Mapping[str, Any]) -> None:
         score = event.get("score")
-        cause = next(iter(str(event.get("error") or "").splitlines()), "")
-        text = ", ".join(filter(None, ["failed", cause])) if score is None else f"{score:.5f}"
-        self._line(f"baseline {event['name']}: {text} in {event['seconds']:.1f} s")
+        if score is None:
+            self._line(f"baseline {event['name']}: failed, {event.get('error', '')}".splitlines()[0])
+            return
+        self._line(f"baseline {event['name']}: {score:.5f} in {event['seconds']:.1f} s")
 
     def _on_done(self, event: Mapping[str, Any]) -> None:
         self.close()

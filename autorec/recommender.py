@@ -41,6 +41,15 @@ _NOT_IN_FIT = (
 )
 
 
+class TemporaryRun:
+    """A run directory that goes when nobody has this object any more."""
+
+    def __init__(self) -> None:
+        folder = tempfile.mkdtemp(prefix="autorec-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self.directory = Path(folder) / "run"
+
+
 class Recommender(Learned):
     """What both recommenders share: search, fit, leaderboard, evaluate, predict, export.
 
@@ -49,7 +58,8 @@ class Recommender(Learned):
     Args:
         space: Name of a preset or `"auto"`, a `keras_tuner.HyperModel`, or a function `build(hp)` that returns a
             Keras model (see `autorec.inputs` and `autorec.ctr_model`). None is `"auto"`, or what `effort` says.
-        directory: Run directory; None keeps the run in a temporary one that goes with this object.
+        directory: Run directory; None keeps the run in a temporary one that goes with this object, or when another run
+            takes its place.
         options: How models are trained; None searches the recipe around its defaults.
     """
 
@@ -250,7 +260,7 @@ class Recommender(Learned):
         finally:
             if isinstance(emit, ProgressPrinter):
                 emit.close()
-        return self._adopt(experiment, temporary=directory is None and self.directory is None)
+        return self._adopt(experiment)
 
     def fit(self, data: Any, y: Any = None, **arguments: Any) -> Self:
         """Trains one model: the space at its default values. Takes the arguments of `search`.
@@ -268,16 +278,14 @@ class Recommender(Learned):
         given = directory if directory is not None else self.directory
         if given is not None:
             return absolute(given)
-        folder = tempfile.mkdtemp(prefix="autorec-")
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # it goes when this object does
-        return Path(folder) / "run"
+        self._begun = TemporaryRun()
+        return self._begun.directory
 
-    def _adopt(self, experiment: Experiment, temporary: bool) -> Self:
-        before = self.__dict__.pop("_temporary", None)
-        if before is not None:
-            shutil.rmtree(before, ignore_errors=True)  # nothing leads to that run any more
-        if temporary:
-            self._temporary = experiment.directory.parent
+    def _adopt(self, experiment: Experiment) -> Self:
+        mine = [self.__dict__.pop(name, None) for name in ("_begun", "_temporary")]
+        kept = next((each for each in mine if each is not None and each.directory == experiment.directory), None)
+        if kept is not None:
+            self._temporary = kept
         self._directory = experiment.directory
         self._searched = (experiment.model_space, experiment.options)
         self.__dict__.pop("_predictor", None)  # of an earlier search

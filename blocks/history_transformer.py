@@ -39,7 +39,7 @@ class HistoryTransformer(Block):
     Args:
         width: Width of the model (1 or more; searched: 16, 32, 64; default 32).
         layers: Number of layers (1 or more; searched: 1 to 3; default 2).
-        heads: Number of heads, a divisor of `width` (1 or more; searched: 1, 2, if the width can be cut; default 1).
+        heads: Number of heads, a divisor of `width` (1 or more; searched: 1, 2, as far as they divide it; default 1).
         last: Number of newest positions to return (0 or more; searched: 1, 3, 5; default 3).
         dropout: Share of values set to 0 in training behind attention and feed-forward (0 up to 1, without it;
             searched: 0, 0.1, 0.25; default 0).

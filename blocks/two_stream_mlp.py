@@ -32,7 +32,7 @@ class TwoStreamMLP(Block):
         gates: Whether there are gates (searched; default True).
         hidden: Width of the gates' hidden layer (1 or more; searched: 16, 32, 64, 128; default 64).
         heads: Number of parts that the fusion cuts the vectors into, a divisor of both widths (1 or more; searched: 1,
-            2, 4 as far as they are; default 2).
+            2, 4, as far as they divide both; default 2).
         outputs: Number of values (1 or more; default 1).
 
     Shapes:

@@ -182,7 +182,7 @@ def test_predict_writes_a_probability_for_each_row(folder: Path, tmp_path: Path,
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("search train.csv --out x", "`--target` must be the name of a column, got None."),
+        ("search train.csv --out x", "`--target` must be the name of a column, unless a schema names it, got None."),
         ("search train.csv --target click", "`--out` must be a directory for the run"),
         ("search --target click --out x", "`data` must be the path of the rows"),
         ("search none.csv --target click --out x", "file 'none.csv': there is no such file or folder"),

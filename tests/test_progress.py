@@ -50,7 +50,7 @@ def test_elsewhere_than_in_a_terminal_each_step_is_one_plain_line() -> None:
         "going on in runs/a: 3 trials are done",
         "encoded 1,800 training and 200 validation rows in 0.2 s",
         "baseline prior: 0.50000 in 0.0 s",
-        "baseline lightgbm: failed, no time was left in 0.0 s",
+        "baseline lightgbm: failed, no time was left",
         "trial 3: 0.75000 in 9.0 s (best 0.75000, 40 s left)",
         "trial 4: failed, ValueError: [x]",
         "all trials are done",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +209,20 @@ def test_a_run_without_a_directory_goes_when_another_takes_its_place(tmp_path: P
     assert [path.exists() for path in directories] == [False, False, True, True]
     assert not directories[0].parent.exists()
     assert len(recommender.predict(fitted.clicks())) == 600
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda rec: pickle.loads(pickle.dumps(rec))])  # noqa: S301
+def test_a_temporary_run_stays_where_it_goes_on_and_where_a_copy_learns_something_else(copied: Any) -> None:
+    recommender = CTRRecommender().fit(fitted.clicks(), target="click", **QUICK)
+    directory = recommender.directory_
+    for _ in range(2):
+        recommender.search(
+            fitted.clicks(), target="click", searcher="greedy", max_trials=2, directory=directory, **QUICK
+        )
+        assert len(recommender.predict(fitted.clicks())) == 600
+    copied(recommender).fit(fitted.clicks(), target="like", **QUICK)
+    assert (recommender.directory_, directory.exists()) == (directory, True)
+    assert len(autorec.load(directory).predict(fitted.clicks())) == 600
 
 
 def test_random_labels_on_unique_ids_give_a_validation_auc_of_one_half() -> None:

@@ -49,7 +49,7 @@ def _check_one_type(values: Sequence[Any], name: str, kind: str) -> None:
     if len(words) + (float in kinds or np.float64 in kinds) < 2:
         return
     if len(words) == 1 and all(value != value for value in values if isinstance(value, float)):
-        return  # NaN alone: what stands for a missing text
+        return  # NaN stands for a missing value: no need to look at each
     first: tuple[int, str, Any] | None = None
     for row, value in enumerate(values):
         word = kinds[type(value)]

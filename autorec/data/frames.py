@@ -80,7 +80,7 @@ class LazySource(TypedSource):
         path = Path(folder) / "rows.arrow"
         try:
             frame.sink_ipc(path, compression="lz4")
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, OSError) as error:
             raise DataError(f"the query fails: {error}", file=self.name) from error
         self._frame = pl.scan_ipc(path)
         self._learn(self._frame.head(0).collect().to_arrow().schema)

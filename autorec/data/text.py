@@ -6,6 +6,7 @@ import csv
 import gzip
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -91,16 +92,29 @@ class TextSource(Source):
         return fingerprint.of_files([self._path])
 
     def line(self, row: int) -> int:
-        """Counts the lines anew: some may be blank, and quoted cells may hold line ends."""
+        """Counts the lines where some are blank, or quoted cells hold line ends."""
+        if self._lines == self.rows + 1:
+            return row + 2
+        blank = len(self._names) == 1  # in one column a blank line is a row
         before, last = -2, 0  # the header is row -1; the line on which the record before ended
         with suppress(UnicodeDecodeError, EOFError, OSError, csv.Error), self._open() as file:
             reader = csv.reader(file, delimiter=self._delimiter)
             for cells in reader:
-                before += bool(cells)
-                if cells and before == row:
+                before += bool(cells) or blank
+                if (cells or blank) and before == row:
                     return last + 1
                 last = reader.line_num
         return row + 2
+
+    @cached_property
+    def _lines(self) -> int:
+        """The number of lines of the file."""
+        opener: Any = gzip.open if self._gzipped else open
+        lines, last = 0, b"\n"
+        with suppress(OSError, EOFError), opener(self._path, "rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                lines, last = lines + block.count(b"\n"), block[-1:]
+        return lines + (last != b"\n")
 
     def read_as_text(self, name: str) -> bool:
         index = self.schema.get_field_index(name)

@@ -122,7 +122,7 @@ class EnsembleMaker:
             size = len(chosen.members) - 1
             chosen, by = choose(panel, size, by)
         if len(chosen.members) < first:
-            self.say(f"an ensemble of {first} would be over a limit of the run: {len(chosen.members)} of them are left")
+            self.say(f"an ensemble of {first} would be over a limit of the run: it has {len(chosen.members)} instead")
         alone = _best_trial([row for row, _ in known])
         if unless_worse and self._is_worse(panel, chosen, lambda some: choose(some, size, by)[0], alone):
             return False

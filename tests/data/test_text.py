@@ -55,6 +55,8 @@ def test_a_late_text_among_dates_is_named_with_line_and_column(tmp_path: Path, m
         ("x,y\n1.5,0\n\n\nabc,1\n", 5),
         ('x,y\n"1.5","a\nb"\nabc,"c\nd"\n', 4),
         ("x,y\nabc,1\n", 2),
+        ("y\n1.5\n\nabc\n", 4),
+        ("x,y\n1.5,0\nabc,1", 3),
         ("x,y\r\n1.5,0\r\nabc,1\r\n", 3),
     ],
 )
