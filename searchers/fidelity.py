@@ -21,8 +21,8 @@ class Fidelity:
     """Limits of a trial that make it cheap; what is None is not limited, and all None is full fidelity.
 
     Args:
-        rows: Training rows, at most; as many validation rows, or all if those cannot judge. The same rows for all trials
-            of a run.
+        rows: Training rows, at most; as many validation rows, or all if those cannot judge. The same rows for all
+            trials of a run.
         vocabulary: Ids that each table keeps, at most: the most frequent ones.
         dim: Width of the embedded fields, at most.
         epochs: Epochs, at most.
