@@ -31,18 +31,16 @@ def prepare(
     import keras_tuner as kt
 
     from autorec.spaces.space import build
+    from autorec.training.compiling import compile_model
     from autorec.training.options import TrainOptions
     from autorec.training.sharpness import SharpnessAware
-    from autorec.training.sharpness_model import sharpness_aware
     from autorec.training.stepper import Stepper
-    from autorec.training.trainer import _compile
 
     keras.utils.set_random_seed(0)
     layout = layout_of(rows)
-    model = build(space(), kt.HyperParameters(), layout)
-    if micro_batches:
-        model = sharpness_aware(model, SharpnessAware(micro_batches=micro_batches))
-    _compile(model, layout, TrainOptions().resolved())
+    sharpness = SharpnessAware(micro_batches=micro_batches) if micro_batches else None
+    options = TrainOptions(sharpness=sharpness).resolved()
+    model = compile_model(build(space(), kt.HyperParameters(), layout), layout, options)
     iterator = iter(batches(rows, count, batch, list(model.input)))
     stepper = Stepper(model, 1, 1)
 

@@ -95,16 +95,15 @@ def ours(rows: int, count: int, rule: str | None, precision: str, with_tables: b
     import keras_tuner as kt
 
     from autorec.spaces.space import build
+    from autorec.training.compiling import compile_model
     from autorec.training.options import TrainOptions
     from autorec.training.precision import using_precision
     from autorec.training.stepper import Stepper
-    from autorec.training.trainer import _compile
 
     options = TrainOptions(table_optimizer=rule, precision=precision).resolved()
     layout = layout_of(rows)
     with options.scope(), using_precision(precision):
-        model = build(space(with_tables), kt.HyperParameters(), layout)
-        _compile(model, layout, options)
+        model = compile_model(build(space(with_tables), kt.HyperParameters(), layout), layout, options)
     groups = list(model.input)
     iterator = iter(
         batches(rows, count, "float64").map(lambda x, y: ({name: x[name] for name in groups}, {"click": y}))
