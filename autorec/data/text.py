@@ -93,7 +93,7 @@ class TextSource(Source):
 
     def line(self, row: int) -> int:
         """Counts the lines where some are blank, or quoted cells hold line ends."""
-        if self._lines == self.rows + 1:
+        if self._lines == self.count() + 1:
             return row + 2
         blank = len(self._names) == 1  # in one column a blank line is a row
         before, last = -2, 0  # the header is row -1; the line on which the record before ended
