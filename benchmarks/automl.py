@@ -10,8 +10,9 @@ on the test rows, which nothing else looks at:
 - `lightgbm_<leaves>`: three sizes of trees, early stopping, no limit of time; validation picks for each seed.
 
 A seed is that of split, search and trials. What a search finds in five minutes depends on the machine, so the cells of
-a task and seed are measured on one, one after the other; each keeps how fast it was (`gflops`). Differences are paired by seed, AUC for clicks and RMSE for ratings; above
-0 is better for the product, but for `movielens100k_rating_rmse_minus_lightgbm`, which is plain.
+a task and seed are measured on one, one after the other; each keeps how fast it was (`gflops`). Differences are paired
+by seed, AUC for clicks and RMSE for ratings; above 0 is better for the product, but for
+`movielens100k_rating_rmse_minus_lightgbm`, which is plain.
 """
 
 from __future__ import annotations
