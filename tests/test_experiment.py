@@ -173,6 +173,26 @@ def test_a_run_does_not_begin_with_another_one_later(run: Path, tmp_path: Path) 
         search(tmp_path / "run", warm_start=run)
 
 
+def test_two_who_say_how_cheap_trials_are_are_refused_before_any_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiment, "train_baselines", no_training)
+    schedule = Schedule(Fidelity(rows=100))
+    with pytest.raises(ConfigError, match="`searcher` must be one that leaves the fidelity to the schedule"):
+        search(tmp_path, searcher="hyperband", fidelity=schedule, baselines=True)
+
+
+def test_an_ensemble_made_behind_a_search_keeps_to_its_limits(tmp_path: Path) -> None:
+    rec = search(tmp_path, max_trials=3, searcher="random", max_model_size="1MB")
+    size = 4 * max(row["parameters"] for row in Run(tmp_path, read_only=True).trials())
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "max_model_size": 2 * size}))
+    said: list[Any] = []
+    rec.ensemble(pruning=None, progress=said.append)
+    assert len(rec.ensemble_["members"]) == 2  # type: ignore[index]
+    assert "an ensemble of 3 would be over a limit of the run: it has 2 instead" in said[0]["text"]
+
+
 @pytest.mark.long
 def test_cheap_trials_are_followed_by_full_ones_over_several_seeds(tmp_path: Path) -> None:
     schedule = Schedule(Fidelity(rows=100), finalists=1, seeds=2)

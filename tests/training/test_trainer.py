@@ -253,6 +253,14 @@ def test_weights_that_the_last_step_of_an_epoch_made_nan_end_the_training_with_t
         run(callbacks=[spoilt_at(0)])
 
 
+def test_a_schedule_within_an_optimizer_that_scales_losses_is_not_cut(scores: list[float]) -> None:
+    scores += [0.8, 0.7]
+    rate = keras.optimizers.schedules.CosineDecay(1e-3, 1000)
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(rate))
+    options = TrainOptions(optimizer=optimizer, table_optimizer="dense", patience=1)
+    assert len(run(epochs=9, options=options).history) == 2
+
+
 def test_a_checkpoint_behind_each_epoch_does_not_slow_the_steps() -> None:
     saved = keras.callbacks.ModelCheckpoint("x.keras")
     assert module._steps_a_call([saved, TimeLimit(9.0)], 7) == 7
