@@ -104,11 +104,12 @@ class HistoryTransformer(Block):
         """Makes the weights."""
         items, _, candidate, *likeness = input_shape
         own = 2 * items[-1] + sum(shape[-1] for shape in likeness)
-        limit = sqrt(6 / (own + candidate[-1] + self.width))  # of all as one kernel
-        initializer = keras.initializers.RandomUniform(-limit, limit)
+        # Both kernels start as parts of one of the width of all. An initializer each: a shared one repeats its values.
+        limit = sqrt(6 / (own + candidate[-1] + self.width))
+        start, start_candidate = (keras.initializers.RandomUniform(-limit, limit) for _ in range(2))
         # Items, their products and their likeness side by side: one product of matrices for all.
-        self.item_kernel = self._weight("item_kernel", (own, self.width), initializer)
-        self.candidate_kernel = self._weight("candidate_kernel", (candidate[-1], self.width), initializer)
+        self.item_kernel = self._weight("item_kernel", (own, self.width), start)
+        self.candidate_kernel = self._weight("candidate_kernel", (candidate[-1], self.width), start_candidate)
         self.map_kernel = self._weight("map_kernel", (candidate[-1], items[-1]), "glorot_uniform")
         self.age_rows = self._weight("ages", (self.ages, self.width), keras.initializers.RandomNormal(stddev=0.02))
         for part in (*self.encoders, self.norm):

@@ -85,13 +85,13 @@ class ResidualCross(Block):
         """Makes the weights of all layers."""
         width = vector_width(input_shape)
         rank = self.rank_of(width)
-        limit = keras.initializers.RandomUniform(-sqrt(6 / (width + rank)), sqrt(6 / (width + rank)))
+        limit = sqrt(6 / (width + rank))
         start = keras.initializers.Constant(_inverse_softplus(max(self.temperature * sqrt(rank) - FLOOR, FLOOR)))
         self.crosses = [
             {
                 # Values, queries and keys side by side.
-                "down": self.add_weight(name=f"down_{layer}", shape=(width, 3 * rank), initializer=limit),
-                "up": self.add_weight(name=f"up_{layer}", shape=(rank, width), initializer=limit),
+                "down": self._weight(f"down_{layer}", (width, 3 * rank), limit),
+                "up": self._weight(f"up_{layer}", (rank, width), limit),
                 "bias": self.add_weight(name=f"bias_{layer}", shape=(width,), initializer="zeros"),
                 "raw": self.add_weight(name=f"temperature_{layer}", shape=(), initializer=start, autocast=False),
             }
@@ -102,6 +102,10 @@ class ResidualCross(Block):
             self.plain = CrossNetwork("low_rank", layers=self.layers, rank=rank, dtype=self.dtype_policy)
             self.plain.build((None, width))
         self.built = True
+
+    def _weight(self, name: str, shape: tuple[int, int], limit: float) -> Any:
+        # An initializer each: one that several weights share draws the same values for all of them.
+        return self.add_weight(name=name, shape=shape, initializer=keras.initializers.RandomUniform(-limit, limit))
 
     def rank_of(self, width: int) -> int:
         """Returns the rank for inputs of some width."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,9 +29,9 @@ def check_block(
 ) -> Block:
     """Checks what every block has to hold and returns a built block.
 
-    Shape and dtype, config round trip, save and load in a functional model with equal outputs, mixed precision, an
-    unknown batch size, a training step that lowers the loss, and a search space that builds at its defaults and at
-    random points. Of several outputs, all are compared and trained.
+    Shape and dtype, no two weights that start alike, config round trip, save and load in a functional model with equal
+    outputs, mixed precision, an unknown batch size, a training step that lowers the loss, and a search space that
+    builds at its defaults and at random points. Of several outputs, all are compared and trained.
 
     Args:
         block_class: The class.
@@ -53,6 +54,7 @@ def check_block(
     for output in outputs:
         expect(output.dtype == keras.config.floatx(), f"dtype {output.dtype} is not {keras.config.floatx()}")
         expect(np.isfinite(ops.convert_to_numpy(output)).all(), "an output is not finite")
+    _check_start(block)
     _check_config(block_class, block)
     _check_saving(block_class, arguments, arrays)
     _check_mixed_precision(block_class, arguments, values)
@@ -71,6 +73,17 @@ def _outputs(output: Any) -> list[Any]:
     if isinstance(output, dict):
         return list(output.values())
     return list(output) if isinstance(output, (list, tuple)) else [output]
+
+
+def _check_start(block: Block) -> None:
+    """Checks that no weight repeats the random values of another, as those that share an initializer do."""
+    starts = {weight.path: ops.convert_to_numpy(weight).ravel() for weight in block.trainable_variables}
+    drawn = {path: start for path, start in starts.items() if len(np.unique(start)) > 2}
+    for (one, first), (other, second) in itertools.combinations(drawn.items(), 2):
+        size = min(len(first), len(second))
+        x, y = (start[:size].astype("float64") for start in (first, second))
+        alike = abs(x @ y) / max(np.linalg.norm(x) * np.linalg.norm(y), 1e-12)
+        expect(alike < 1 - 1e-6, f"{one} and {other} start with the same values: give each an initializer of its own")
 
 
 def _check_config(block_class: type[Block], block: Block) -> None:
