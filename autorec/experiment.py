@@ -376,9 +376,13 @@ class Experiment:
         """Returns what chooses the trainings behind the search part where an ensemble is made of all."""
         if not self._ends_in_ensemble or self.growth is not None:
             return None
-        timed = self.config.max_trials is None and self.config.time_limit is not None
         maker = self._maker()
-        return Leaning(maker, timed, maker.refit if timed else None)
+        return Leaning(maker, self._timed, maker.refit if self._timed else None)
+
+    @property
+    def _timed(self) -> bool:
+        """Whether the clock alone ends the search; else the same is trained on every machine."""
+        return self.config.max_trials is None and self.config.time_limit is not None
 
     def _trials_end(self, kept: bool) -> float | None:
         """Returns the time at which trials have to end; `kept` says that leaning leaves time for a refit by itself."""
@@ -393,7 +397,8 @@ class Experiment:
 
     @property
     def _refit(self) -> Refit:
-        return Refit(self.run, self.trainer, self.all_rows, self.clock, self._say, self._budgets())
+        about = self.trainer, self.all_rows, self.clock, self._say, self._budgets()
+        return Refit(self.run, *about, fill=self.config.ensemble and self._timed)
 
     @property
     def _ends_in_ensemble(self) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from autorec.data.cache import Cache
 from autorec.ensembles import join
@@ -15,12 +17,37 @@ from autorec.files import new_folder, remove_beside
 from autorec.loading import ENCODER, MODEL, REFIT
 from autorec.run import FOREST, Run
 from autorec.searchers.budgets import Budgets, model_size
+from autorec.searchers.condensing import MOST_MEMBERS
 from autorec.searchers.trial import TrialTrainer
 from autorec.steps.clock import Clock
 from autorec.steps.forest_model import forest_model
 
 _MARGIN = 1.1  # estimates are off by so much
 _UNKNOWN = 1.0  # seconds that are taken for an encoding that nobody measured
+_SAVING = 0.5  # seconds for each network that are left to join and save them
+
+
+@dataclass
+class _Member:
+    """A trial that the run's model is made of, with the networks that have its weight together."""
+
+    row: Mapping[str, Any]
+    weight: float
+    networks: list[Any] = field(default_factory=list)
+    seconds: float = 0.0  # that the training of the last one took
+
+    @property
+    def gain(self) -> float:
+        """How much the variance of the ensemble falls by one more network, in a second: all networks count as equal."""
+        count = len(self.networks)
+        return self.weight**2 / (count * (count + 1) * max(self.seconds, 1e-3))
+
+    @property
+    def next_seed(self) -> int:
+        """The seed of the next network: the first one has the trial's."""
+        seed: int = self.row["seed"]
+        count = len(self.networks)
+        return int(np.random.SeedSequence([seed, count]).generate_state(1)[0]) if count else seed
 
 
 @dataclass
@@ -28,8 +55,9 @@ class Refit:
     """Trains the run's model once more on all rows, encoded anew, if there is time; the model as it is stays else.
 
     Each network is trained for the epochs that made its best weights, at their rates, with its seed, and its weights
-    are the mean over the last epoch. Of an ensemble it is every member; the ensemble's weights stay. What the model
-    validates at stays that of the model before: no row is left to tell.
+    are the mean over the last epoch. Of an ensemble it is every member; the ensemble's weights stay. Where an ensemble
+    is asked for, time that is left goes to the same trainings with other seeds. A trial's networks share its weight:
+    that needs no validation. What the model validates at stays that of the model before: no row is left to tell.
 
     Args:
         run: Open for writing; the model goes into its folder `refit`, with the encoder of its rows.
@@ -38,6 +66,8 @@ class Refit:
         clock: Of the call.
         say: Receives in words what is done.
         budgets: What the model may cost, or None; of all rows there are more values, and larger tables.
+        fill: Whether there may be further networks, as long as there is time, up to `MOST_MEMBERS`; with budgets there
+            are none.
     """
 
     run: Run
@@ -46,6 +76,7 @@ class Refit:
     clock: Clock
     say: Callable[[str], None]
     budgets: Budgets | None = None
+    fill: bool = False
 
     def make(self, *later: str) -> None:
         """Refits the run's model, once.
@@ -53,10 +84,10 @@ class Refit:
         Args:
             later: Steps behind this one, which keep their shares of the time.
         """
-        members = self._members()
-        if not members or self.run.refit is not None:
+        members, forest = self._members()
+        rows = [member.row for member in members]
+        if (not rows and not forest) or self.run.refit is not None:
             return
-        rows = [row for row, _ in members if row is not None]
         needed, deadline = self.seconds(rows), self.clock.keeping(*later)
         if deadline is not None and deadline - time.monotonic() < needed:
             left = max(deadline - time.monotonic(), 0.0)
@@ -64,7 +95,7 @@ class Refit:
             return
         self.say(f"refit on all rows: {_in_words(rows)}")
         try:
-            self._make(members, deadline)
+            self._make(members, forest, deadline)
         except Exception as error:
             if self.trainer.workers.count > 1 and not isinstance(error, TrialFailed):
                 raise  # the other workers would wait for ever
@@ -83,21 +114,58 @@ class Refit:
         share = read / (trainer.train.rows + trainer.validation.rows)
         return float(row["seconds"] * len(row["course"]) / (row["epochs"] * share))
 
-    def _members(self) -> list[tuple[dict[str, Any] | None, float]]:
-        """Returns the rows of the trials that the run's model is made of, None for the forest, and their weights."""
+    def _members(self) -> tuple[list[_Member], float]:
+        """Returns the trials that the run's model is made of, and the weight of the forest."""
         ensemble, best = self.run.ensemble, self.run.best
         if ensemble is None:
-            return [] if best is None else [(best, 1.0)]
-        rows: dict[Any, dict[str, Any] | None] = {row["number"]: row for row in self.run.trials()}
-        rows[FOREST] = None
-        return [(rows[member["trial"]], member["weight"]) for member in ensemble["members"]]
+            return [] if best is None else [_Member(best, 1.0)], 0.0
+        rows = {row["number"]: row for row in self.run.trials()}
+        weights = {member["trial"]: member["weight"] for member in ensemble["members"]}
+        forest = weights.pop(FOREST, 0.0)
+        return [_Member(rows[number], weight) for number, weight in weights.items()], forest
 
-    def _make(self, members: Sequence[tuple[dict[str, Any] | None, float]], deadline: float | None) -> None:
-        # The trainer first: several workers encode the rows together, when they are told to train on them.
-        networks = [None if row is None else self.trainer.refit(row, deadline) for row, _ in members]
+    def _make(self, members: Sequence[_Member], forest: float, deadline: float | None) -> None:
+        if self.trainer.workers.count == 1:
+            self.all_rows()  # several encode the rows together, when they are told to train on them
+        for member in members:
+            self._train(member, deadline)
+        if self.fill and self.budgets is None and deadline is not None:
+            self._fill(members, len(members) + (forest > 0.0), deadline)
+        self._write(members, forest)
+
+    def _train(self, member: _Member, deadline: float | None) -> None:
+        begin = time.monotonic()
+        member.networks.append(self.trainer.refit({**member.row, "seed": member.next_seed}, deadline))
+        member.seconds = time.monotonic() - begin
+
+    def _fill(self, members: Sequence[_Member], count: int, deadline: float) -> None:
+        """Trains the members again that gain most by it, with other seeds, as long as there is time."""
+        added: list[str] = []
+        for networks in range(count + 1, MOST_MEMBERS + 1):
+            end = deadline - _SAVING * networks
+            fitting = [each for each in members if time.monotonic() + _MARGIN * each.seconds <= end]
+            if not fitting:
+                break
+            member = max(fitting, key=lambda each: each.gain)
+            try:
+                self._train(member, end)
+            except Exception as error:  # such as too little memory for one more; the others stay
+                if self.trainer.workers.count > 1 and not isinstance(error, TrialFailed):
+                    raise
+                break
+            added.append(str(member.row["number"]))
+        if added:
+            self.say(f"in the time left, with other seeds: {'trials' if added[1:] else 'trial'} {', '.join(added)}")
+
+    def _write(self, members: Sequence[_Member], forest: float) -> None:
+        """Joins the networks and keeps the model with the encoder of its rows."""
         cache = self.all_rows()
-        models: list[Any] = [forest_model(cache.layout) if model is None else model for model in networks]
-        model = models[0] if len(models) == 1 else join(models, [weight for _, weight in members])
+        models = [(member.row["number"], network) for member in members for network in member.networks]
+        shares = [member.weight / len(member.networks) for member in members for _ in member.networks]
+        if forest > 0.0:
+            models.append((FOREST, forest_model(cache.layout)))
+            shares.append(forest)
+        model = models[0][1] if len(models) == 1 else join([network for _, network in models], shares)
         if self.budgets is not None:
             self.budgets.check({"model_size": model_size(model)})
         name = f"{len(self.run.events('refit')):04d}"
@@ -105,7 +173,7 @@ class Refit:
             model.save(folder / MODEL)
             shutil.copytree(cache.directory / ENCODER, folder / ENCODER)
         told = {"folder": name, "rows": cache.train.rows, "parameters": model.count_params()}
-        self.run.append({"event": "refit", "of": self.run.model_id, **told})
+        self.run.append({"event": "refit", "of": self.run.model_id, **told, "networks": [trial for trial, _ in models]})
         remove_beside(self.run.directory / REFIT / name)
 
 

@@ -14,9 +14,11 @@ import pytest
 from autorec.data.layout import Layout, StatisticColumn, TargetColumn
 from autorec.errors import TrialFailed
 from autorec.loading import ENCODER, REFIT, refit_directory
-from autorec.run import Run
+from autorec.run import FOREST, Run
 from autorec.searchers.budgets import Budgets
 from autorec.searchers.trial import MODEL
+from autorec.steps import clock as clock_module
+from autorec.steps import refit as refit_module
 from autorec.steps.clock import Clock
 from autorec.steps.refit import Refit
 
@@ -35,9 +37,11 @@ class Trainer:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.asked: list[int] = []
+        self.seeds: list[int] = []
 
     def refit(self, row: dict[str, Any], deadline: float | None) -> keras.Model:
         self.asked.append(row["number"])
+        self.seeds.append(row["seed"])
         if self.error is not None:
             raise self.error
         inputs = keras.Input((1,), name="margins")
@@ -60,8 +64,42 @@ def run(tmp_path: Path) -> Any:
         yield run
 
 
+class Slow(Trainer):
+    """A trainer whose trainings take 10 seconds of a clock of its own; of the last ones one may fail.
+
+    Args:
+        fails: Number of the training that fails, from 0.
+    """
+
+    now = 0.0
+
+    def __init__(self, fails: int | None = None) -> None:
+        super().__init__()
+        self.fails = fails
+
+    def refit(self, row: dict[str, Any], deadline: float | None) -> keras.Model:
+        self.now += 10.0
+        if len(self.asked) == self.fails:
+            raise MemoryError("there is none")
+        return super().refit(row, deadline)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
+    """A trainer whose clock is that of the refit."""
+    trainer = Slow()
+    for module in (clock_module, refit_module):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: trainer.now))
+    return trainer
+
+
 def refit(
-    run: Run, trainer: Trainer | None = None, said: list[str] | None = None, size: int | None = None, **clock: Any
+    run: Run,
+    trainer: Trainer | None = None,
+    said: list[str] | None = None,
+    size: int | None = None,
+    fill: bool = False,
+    **clock: Any,
 ) -> Refit:
     encoder = run.directory / "rows" / ENCODER
     encoder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +107,7 @@ def refit(
     cache = SimpleNamespace(layout=LAYOUT, train=SimpleNamespace(rows=100), directory=encoder.parent)
     say = (said if said is not None else []).append
     limits = None if size is None else Budgets(max_model_size=size)
-    return Refit(run, trainer or Trainer(), lambda: cache, Clock(**clock), say, limits)  # type: ignore[arg-type, return-value]
+    return Refit(run, trainer or Trainer(), lambda: cache, Clock(**clock), say, limits, fill)  # type: ignore[arg-type, return-value]
 
 
 def ensemble(run: Run, **weights: float) -> None:
@@ -90,7 +128,8 @@ def test_the_best_trial_is_trained_for_its_best_epochs_and_kept_with_its_encoder
     assert said == ["refit on all rows: trial and epochs 2 (2)"]
     assert answer(run) == 2.0
     assert (run.directory / REFIT / "0000" / ENCODER / "encoder.json").read_text() == "of all rows"
-    assert run.refit == {"event": "refit", "of": {"trial": 2}, "folder": "0000", "rows": 100, "parameters": 2}
+    told = {"folder": "0000", "rows": 100, "parameters": 2, "networks": [2]}
+    assert run.refit == {"event": "refit", "of": {"trial": 2}, **told}
     assert run.model_id == {"trial": 2, "refit": True}
 
 
@@ -103,6 +142,58 @@ def test_all_members_of_an_ensemble_are_and_their_weights_stay(run: Run) -> None
     assert answer(run, margin=4.0) == 0.25 * 1 + 0.25 * 2 + 0.5 * 4.0
     assert run.ensemble is not None
     assert run.model_id == {"ensemble": "0000", "refit": True}
+
+
+def networks(run: Run) -> list[Any]:
+    assert run.refit is not None
+    found: list[Any] = run.refit["networks"]
+    return found
+
+
+def test_time_that_is_left_goes_to_further_networks_of_the_members_that_gain_most(run: Run, slow: Slow) -> None:
+    said: list[str] = []
+    ensemble(run, t1=0.5, t2=0.2, forest=0.3)
+    refit(run, slow, said, fill=True, limit=64.0, begin=0.0).make()
+    # 20 s for both; 44 s are left, of which networks keep half a second each, and a training needs 11 s.
+    assert slow.asked == [1, 2, 1, 1, 1]
+    assert len(set(slow.seeds)) == 4  # both trials have the same seed at first
+    assert said[-1] == "in the time left, with other seeds: trials 1, 1, 1"
+    assert networks(run) == [1, 1, 1, 1, 2, FOREST]
+    assert answer(run, margin=4.0) == pytest.approx(0.5 * 1 + 0.2 * 2 + 0.3 * 4.0)
+
+
+def test_an_ensemble_has_no_more_networks_than_members_it_may_have(run: Run, slow: Slow) -> None:
+    ensemble(run, t1=0.5, t2=0.5)
+    refit(run, slow, fill=True, limit=1e4, begin=0.0).make()
+    assert networks(run) == [1, 1, 1, 1, 2, 2, 2, 2]
+
+
+def test_one_trial_may_have_several_networks(run: Run, slow: Slow) -> None:
+    refit(run, slow, fill=True, limit=42.0, begin=0.0).make()
+    assert networks(run) == [2, 2, 2]
+    assert answer(run) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("why", ["without a limit", "with a budget", "not asked for"])
+def test_none_is_added(run: Run, slow: Slow, why: str) -> None:
+    ensemble(run, t1=0.5, t2=0.5)
+    limit, size = None if why == "without a limit" else 1e4, 10**6 if why == "with a budget" else None
+    refit(run, slow, size=size, fill=why != "not asked for", limit=limit, begin=0.0).make()
+    assert networks(run) == [1, 2]
+
+
+def test_one_more_that_fails_leaves_the_others(run: Run, slow: Slow) -> None:
+    slow.fails = 3
+    ensemble(run, t1=0.5, t2=0.5)
+    refit(run, slow, fill=True, limit=1e4, begin=0.0).make()
+    assert networks(run) == [1, 1, 2]
+
+
+def test_of_several_workers_one_more_that_fails_ends_the_search(run: Run, slow: Slow) -> None:
+    slow.fails, slow.workers = 3, SimpleNamespace(count=2)
+    ensemble(run, t1=0.5, t2=0.5)
+    with pytest.raises(MemoryError, match="there is none"):
+        refit(run, slow, fill=True, limit=1e4, begin=0.0).make()
 
 
 def test_it_is_done_once_and_again_for_another_model(run: Run) -> None:
