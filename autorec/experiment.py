@@ -397,8 +397,10 @@ class Experiment:
 
     @property
     def _refit(self) -> Refit:
-        about = self.trainer, self.all_rows, self.clock, self._say, self._budgets()
-        return Refit(self.run, *about, fill=self.config.ensemble and self._timed)
+        budgets = self._budgets()
+        # Where one network more is over no limit, and other workers need not follow.
+        fill = self.config.ensemble and self._timed and budgets is None and self.workers.count == 1
+        return Refit(self.run, self.trainer, self.all_rows, self.clock, self._say, budgets, fill)
 
     @property
     def _ends_in_ensemble(self) -> bool:

@@ -145,6 +145,6 @@ def _card(run: Run, row: Mapping[str, Any], cache: Cache, refit: Mapping[str, An
         "seed": row["seed"],
         "search_seed": config.get("seed"),
         "refitted": refit is not None,
-        **({} if refit is None else {"networks": refit["networks"]}),  # the trial of each
+        "networks": None if refit is None else refit.get("networks"),
         "calibrated": False,
     }

@@ -100,9 +100,9 @@ class TrialTrainer:
     # The parts of the last fidelity with fewer rows: a search goes from one to the next and not back.
     _limited: dict[int | None, tuple[Part, Part]] = field(default_factory=dict)
     _failed: bool = False
-    # When the last training ended, and the most seconds that saving and clearing took behind one.
-    _trained: float = 0.0
-    _tail: float = 0.0
+    #: The most seconds that saving and clearing took behind a training.
+    tail: float = 0.0
+    _trained: float = 0.0  # when the last training ended
 
     def __post_init__(self) -> None:
         self._originals = copy_callbacks(self.callbacks)
@@ -161,7 +161,7 @@ class TrialTrainer:
             result = self._train(job)
         finally:
             clear()
-        self._tail = max(self._tail, time.monotonic() - self._trained)
+        self.tail = max(self.tail, time.monotonic() - self._trained)
         self._failed = False
         return result
 
@@ -227,7 +227,7 @@ class TrialTrainer:
             epochs=min(self.epochs, job.epochs or self.epochs),
             seed=job.seed,
             callbacks=[*copy_callbacks(self._originals), *self._progress(job)],
-            deadline=None if job.deadline is None else job.deadline - self._tail,
+            deadline=None if job.deadline is None else job.deadline - self.tail,
             objective=epoch_metric(self.objective, validation.rows),
         )
         self._trained = time.monotonic()

@@ -25,6 +25,7 @@ from autorec.run import Run
 from autorec.searchers import ensemble_selection
 from autorec.spaces import DNN
 from autorec.steps.ensemble import EnsembleMaker
+from autorec.steps.refit import Refit
 from tests import fitted
 from tests.export.test_folder import PLAIN_TENSORFLOW
 
@@ -233,6 +234,8 @@ def test_its_members_are_trained_once_more_on_all_rows(tmp_path: Path) -> None:
     assert run.events("encoded")[0]["seconds"] > 0.0
     assert run.model_id == {"ensemble": "0000", "refit": True}
     assert (card["refitted"], card["data"]["training_rows"], len(card["ensemble"]["members"])) == (True, 3000, 2)
+    found = [(each["trial"], each["weight"]) for each in card["networks"]]
+    assert found == [(member["trial"], member["weight"]) for member in card["ensemble"]["members"]]
     trials, own = Cache.open(run.directory / "cache").layout, rec.predictor_.encoder.layout
     assert own.groups == trials.groups
     assert own.statistics[0].mean != trials.statistics[0].mean  # it reads rows as it was trained to
@@ -305,6 +308,43 @@ def test_a_search_ends_in_eight_and_fewer_only_where_that_is_clearly_better(
         rec.search(clicks(200), target="click", max_trials=1, ensemble=True, refit=refit, **QUICK)
     wanted = (rule, 8), {"enough": 8, "unless_worse": True}
     assert seen == [(*wanted, False), (*wanted, True)]
+
+
+@pytest.mark.parametrize(
+    ("more", "filled"),
+    [
+        ({"ensemble": True}, True),
+        ({"ensemble": False}, False),
+        ({"ensemble": True, "max_trials": 1}, False),
+        ({"ensemble": True, "max_model_size": 10**9}, False),
+    ],
+)
+def test_a_refit_fills_time_that_the_clock_leaves_where_nothing_else_is_limited(
+    monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], filled: bool
+) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr(Refit, "make", lambda self, *later: seen.append(self.fill))
+    monkeypatch.setattr(EnsembleMaker, "make", lambda *given, **named: False)
+    CTRRecommender(DNN(dim=4)).search(clicks(200), target="click", time_limit=4.0, refit=True, **more, **QUICK)
+    assert seen == [filled]
+
+
+@pytest.mark.alone
+@pytest.mark.long
+def test_what_fills_the_time_is_in_the_model_that_is_shipped(tmp_path: Path) -> None:
+    rec, told, begin = CTRRecommender(DNN(dim=4)), list[str](), time.monotonic()
+    more = {**QUICK, "progress": lambda event: told.append(event.get("text", "")), "fidelity": "auto"}
+    rec.search(clicks(1000), target="click", time_limit=30.0, ensemble=True, refit=True, **more)
+    assert time.monotonic() - begin <= 30.0 * 1.05
+    networks = rec.predictor_.card["networks"]
+    assert 2 <= len(networks) <= 8
+    assert len(networks) == len({(each["trial"], each["seed"]) for each in networks})
+    assert sum(each["weight"] for each in networks) == pytest.approx(1.0)
+    again = sum(text.startswith("there is time left: trial") for text in told)
+    assert len(networks) == again + len({each["trial"] for each in networks})
+    shipped = autorec.load(rec.export(tmp_path / "model"))
+    assert shipped.card["networks"] == networks
+    np.testing.assert_array_equal(shipped.predict(clicks(50, 9)), rec.predict(clicks(50, 9)))
 
 
 @pytest.mark.alone

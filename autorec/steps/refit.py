@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from autorec.data.cache import Cache
 from autorec.ensembles import join
 from autorec.errors import AutoRecError, TrialFailed
@@ -18,22 +16,23 @@ from autorec.loading import ENCODER, MODEL, REFIT
 from autorec.run import FOREST, Run
 from autorec.searchers.budgets import Budgets, model_size
 from autorec.searchers.condensing import MOST_MEMBERS
+from autorec.searchers.oracles import spread
 from autorec.searchers.trial import TrialTrainer
 from autorec.steps.clock import Clock
 from autorec.steps.forest_model import forest_model
 
 _MARGIN = 1.1  # estimates are off by so much
 _UNKNOWN = 1.0  # seconds that are taken for an encoding that nobody measured
-_SAVING = 0.5  # seconds for each network that are left to join and save them
+_SAVING = 0.5  # seconds that it takes at least to join and save a network
 
 
 @dataclass
 class _Member:
-    """A trial that the run's model is made of, with the networks that have its weight together."""
+    """A trial that the run's model is made of, with the seeds of the networks that have its weight together."""
 
     row: Mapping[str, Any]
     weight: float
-    networks: list[Any] = field(default_factory=list)
+    networks: dict[int, Any] = field(default_factory=dict)
     seconds: float = 0.0  # that the training of the last one took
 
     @property
@@ -45,9 +44,7 @@ class _Member:
     @property
     def next_seed(self) -> int:
         """The seed of the next network: the first one has the trial's."""
-        seed: int = self.row["seed"]
-        count = len(self.networks)
-        return int(np.random.SeedSequence([seed, count]).generate_state(1)[0]) if count else seed
+        return spread(self.row["seed"], len(self.networks)) if self.networks else self.row["seed"]
 
 
 @dataclass
@@ -66,8 +63,7 @@ class Refit:
         clock: Of the call.
         say: Receives in words what is done.
         budgets: What the model may cost, or None; of all rows there are more values, and larger tables.
-        fill: Whether there may be further networks, as long as there is time, up to `MOST_MEMBERS`; with budgets there
-            are none.
+        fill: Whether further networks are trained as long as there is time, up to `MOST_MEMBERS` in all.
     """
 
     run: Run
@@ -99,8 +95,7 @@ class Refit:
         except Exception as error:
             if self.trainer.workers.count > 1 and not isinstance(error, TrialFailed):
                 raise  # the other workers would wait for ever
-            cause = "" if isinstance(error, AutoRecError) else f"{type(error).__name__}: "
-            self.say(f"no refit, the model as it is stays: {cause}{error}")
+            self.say(f"no refit, the model as it is stays: {_cause(error)}")
 
     def seconds(self, rows: Iterable[Mapping[str, Any]]) -> float:
         """Returns how long a refit of some trials will take, by their own time and that of the encoding."""
@@ -129,52 +124,56 @@ class Refit:
             self.all_rows()  # several encode the rows together, when they are told to train on them
         for member in members:
             self._train(member, deadline)
-        if self.fill and self.budgets is None and deadline is not None:
+        if self.fill and deadline is not None:
             self._fill(members, len(members) + (forest > 0.0), deadline)
         self._write(members, forest)
 
     def _train(self, member: _Member, deadline: float | None) -> None:
-        begin = time.monotonic()
-        member.networks.append(self.trainer.refit({**member.row, "seed": member.next_seed}, deadline))
+        begin, seed = time.monotonic(), member.next_seed
+        member.networks[seed] = self.trainer.refit({**member.row, "seed": seed}, deadline)
         member.seconds = time.monotonic() - begin
 
     def _fill(self, members: Sequence[_Member], count: int, deadline: float) -> None:
         """Trains the members again that gain most by it, with other seeds, as long as there is time."""
-        added: list[str] = []
         for networks in range(count + 1, MOST_MEMBERS + 1):
-            end = deadline - _SAVING * networks
+            end = deadline - max(self.trainer.tail, _SAVING) * networks
             fitting = [each for each in members if time.monotonic() + _MARGIN * each.seconds <= end]
             if not fitting:
-                break
+                return
             member = max(fitting, key=lambda each: each.gain)
+            self.say(f"there is time left: trial {member.row['number']} once more on all rows, with another seed")
             try:
                 self._train(member, end)
             except Exception as error:  # such as too little memory for one more; the others stay
-                if self.trainer.workers.count > 1 and not isinstance(error, TrialFailed):
-                    raise
-                break
-            added.append(str(member.row["number"]))
-        if added:
-            self.say(f"in the time left, with other seeds: {'trials' if added[1:] else 'trial'} {', '.join(added)}")
+                self.say(f"without it: {_cause(error)}")
+                return
 
     def _write(self, members: Sequence[_Member], forest: float) -> None:
         """Joins the networks and keeps the model with the encoder of its rows."""
         cache = self.all_rows()
-        models = [(member.row["number"], network) for member in members for network in member.networks]
-        shares = [member.weight / len(member.networks) for member in members for _ in member.networks]
+        models = [network for member in members for network in member.networks.values()]
+        networks: list[dict[str, Any]] = [
+            {"trial": member.row["number"], "seed": seed, "weight": member.weight / len(member.networks)}
+            for member in members
+            for seed in member.networks
+        ]
         if forest > 0.0:
-            models.append((FOREST, forest_model(cache.layout)))
-            shares.append(forest)
-        model = models[0][1] if len(models) == 1 else join([network for _, network in models], shares)
+            models.append(forest_model(cache.layout))
+            networks.append({"trial": FOREST, "seed": None, "weight": forest})
+        model = models[0] if len(models) == 1 else join(models, [network["weight"] for network in networks])
         if self.budgets is not None:
             self.budgets.check({"model_size": model_size(model)})
         name = f"{len(self.run.events('refit')):04d}"
         with new_folder(self.run.directory / REFIT / name) as folder:
             model.save(folder / MODEL)
             shutil.copytree(cache.directory / ENCODER, folder / ENCODER)
-        told = {"folder": name, "rows": cache.train.rows, "parameters": model.count_params()}
-        self.run.append({"event": "refit", "of": self.run.model_id, **told, "networks": [trial for trial, _ in models]})
+        told = {"folder": name, "rows": cache.train.rows, "parameters": model.count_params(), "networks": networks}
+        self.run.append({"event": "refit", "of": self.run.model_id, **told})
         remove_beside(self.run.directory / REFIT / name)
+
+
+def _cause(error: Exception) -> str:
+    return f"{'' if isinstance(error, AutoRecError) else f'{type(error).__name__}: '}{error}"
 
 
 def _in_words(rows: Sequence[Mapping[str, Any]]) -> str:

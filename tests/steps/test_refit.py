@@ -32,6 +32,7 @@ class Trainer:
     """A trainer that is done at once, or fails; a model of it answers the number of its trial."""
 
     train, validation = SimpleNamespace(rows=90), SimpleNamespace(rows=10)
+    tail = 0.25
     workers = SimpleNamespace(count=1)
 
     def __init__(self, error: Exception | None = None) -> None:
@@ -128,7 +129,7 @@ def test_the_best_trial_is_trained_for_its_best_epochs_and_kept_with_its_encoder
     assert said == ["refit on all rows: trial and epochs 2 (2)"]
     assert answer(run) == 2.0
     assert (run.directory / REFIT / "0000" / ENCODER / "encoder.json").read_text() == "of all rows"
-    told = {"folder": "0000", "rows": 100, "parameters": 2, "networks": [2]}
+    told = {"folder": "0000", "rows": 100, "parameters": 2, "networks": [{"trial": 2, "seed": 1, "weight": 1.0}]}
     assert run.refit == {"event": "refit", "of": {"trial": 2}, **told}
     assert run.model_id == {"trial": 2, "refit": True}
 
@@ -145,9 +146,10 @@ def test_all_members_of_an_ensemble_are_and_their_weights_stay(run: Run) -> None
 
 
 def networks(run: Run) -> list[Any]:
+    """Returns the trial of each network."""
     assert run.refit is not None
-    found: list[Any] = run.refit["networks"]
-    return found
+    assert sum(each["weight"] for each in run.refit["networks"]) == pytest.approx(1.0)
+    return [each["trial"] for each in run.refit["networks"]]
 
 
 def test_time_that_is_left_goes_to_further_networks_of_the_members_that_gain_most(run: Run, slow: Slow) -> None:
@@ -157,7 +159,7 @@ def test_time_that_is_left_goes_to_further_networks_of_the_members_that_gain_mos
     # 20 s for both; 44 s are left, of which networks keep half a second each, and a training needs 11 s.
     assert slow.asked == [1, 2, 1, 1, 1]
     assert len(set(slow.seeds)) == 4  # both trials have the same seed at first
-    assert said[-1] == "in the time left, with other seeds: trials 1, 1, 1"
+    assert said[1:] == 3 * ["there is time left: trial 1 once more on all rows, with another seed"]
     assert networks(run) == [1, 1, 1, 1, 2, FOREST]
     assert answer(run, margin=4.0) == pytest.approx(0.5 * 1 + 0.2 * 2 + 0.3 * 4.0)
 
@@ -174,26 +176,31 @@ def test_one_trial_may_have_several_networks(run: Run, slow: Slow) -> None:
     assert answer(run) == pytest.approx(2.0)
 
 
-@pytest.mark.parametrize("why", ["without a limit", "with a budget", "not asked for"])
-def test_none_is_added(run: Run, slow: Slow, why: str) -> None:
+def test_none_is_added_that_takes_long_to_save(run: Run, slow: Slow) -> None:
+    slow.tail = 4.0
+    refit(run, slow, fill=True, limit=28.0, begin=0.0).make()
+    assert networks(run) == [2]
+    slow.tail = 3.0
+    ensemble(run, t2=1.0)
+    refit(run, slow, fill=True, limit=28.0, begin=slow.now).make()
+    assert networks(run) == [2, 2]
+
+
+@pytest.mark.parametrize(("limit", "fill"), [(None, True), (1e4, False)])
+def test_none_is_added_without_a_limit_or_where_none_may_be(
+    run: Run, slow: Slow, limit: float | None, fill: bool
+) -> None:
     ensemble(run, t1=0.5, t2=0.5)
-    limit, size = None if why == "without a limit" else 1e4, 10**6 if why == "with a budget" else None
-    refit(run, slow, size=size, fill=why != "not asked for", limit=limit, begin=0.0).make()
+    refit(run, slow, fill=fill, limit=limit, begin=0.0).make()
     assert networks(run) == [1, 2]
 
 
 def test_one_more_that_fails_leaves_the_others(run: Run, slow: Slow) -> None:
-    slow.fails = 3
+    slow.fails, said = 3, list[str]()
     ensemble(run, t1=0.5, t2=0.5)
-    refit(run, slow, fill=True, limit=1e4, begin=0.0).make()
+    refit(run, slow, said, fill=True, limit=1e4, begin=0.0).make()
     assert networks(run) == [1, 1, 2]
-
-
-def test_of_several_workers_one_more_that_fails_ends_the_search(run: Run, slow: Slow) -> None:
-    slow.fails, slow.workers = 3, SimpleNamespace(count=2)
-    ensemble(run, t1=0.5, t2=0.5)
-    with pytest.raises(MemoryError, match="there is none"):
-        refit(run, slow, fill=True, limit=1e4, begin=0.0).make()
+    assert said[-1] == "without it: MemoryError: there is none"
 
 
 def test_it_is_done_once_and_again_for_another_model(run: Run) -> None:
