@@ -333,15 +333,15 @@ def test_a_refit_fills_time_that_the_clock_leaves_where_nothing_else_is_limited(
 @pytest.mark.long
 def test_what_fills_the_time_is_in_the_model_that_is_shipped(tmp_path: Path) -> None:
     rec, told, begin = CTRRecommender(DNN(dim=4)), list[str](), time.monotonic()
-    more = {**QUICK, "progress": lambda event: told.append(event.get("text", "")), "fidelity": "auto"}
-    rec.search(clicks(1000), target="click", time_limit=30.0, ensemble=True, refit=True, **more)
-    assert time.monotonic() - begin <= 30.0 * 1.05
+    more = {**QUICK, "progress": lambda event: told.append(event.get("text", ""))}
+    rec.search(clicks(1000), target="click", time_limit=40.0, ensemble=True, refit=True, **more)
+    assert time.monotonic() - begin <= 40.0 * 1.05
     networks = rec.predictor_.card["networks"]
-    assert 2 <= len(networks) <= 8
+    assert len(networks) <= 8
     assert len(networks) == len({(each["trial"], each["seed"]) for each in networks})
     assert sum(each["weight"] for each in networks) == pytest.approx(1.0)
     again = sum(text.startswith("there is time left: trial") for text in told)
-    assert len(networks) == again + len({each["trial"] for each in networks})
+    assert len(networks) - again == len({each["trial"] for each in networks}) < len(networks)
     shipped = autorec.load(rec.export(tmp_path / "model"))
     assert shipped.card["networks"] == networks
     np.testing.assert_array_equal(shipped.predict(clicks(50, 9)), rec.predict(clicks(50, 9)))
