@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -45,7 +46,8 @@ class Raising:
         slots: How many trainings run at a time.
         lean: Where an ensemble is made of all trainings, chooses the trial whose values it gains most from being
             trained again, or None. Then not the finalists are repeated but what it chooses, as often as they would be.
-            It may have the attribute `kept`: seconds that what follows these repetitions needs, so that they end early.
+            It may have the method `kept`: of the seconds that are left, how many what follows these repetitions needs.
+            They then end early.
         fill: Whether what `lean` chooses is repeated as long as there is time.
     """
 
@@ -137,10 +139,11 @@ class Raising:
             yield number, FULL, self._begun().count(number), None if self.deadline is None else self.deadline - kept
 
     def _kept(self) -> float:
-        """Returns the seconds to leave behind repetitions; none for what there never was as much time for."""
-        left, kept = self._left(), float(getattr(self.lean, "kept", 0.0))
-        self._keeps = self._keeps or (kept > 0.0 and (left is None or kept <= left))
-        return kept if self._keeps else 0.0
+        """Returns the seconds to leave behind repetitions; none for what there never was time for."""
+        keep = getattr(self.lean, "kept", None)
+        kept = 0.0 if keep is None else float(keep(self._left()))
+        self._keeps = self._keeps or kept > 0.0
+        return kept if kept > 0.0 or not self._keeps else math.inf
 
     @property
     def _filling(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from autorec.searchers.mixture import one_thread
 from autorec.steps.ensemble import EnsembleMaker
 from autorec.steps.members import Row, good_trials, panel_of
 
-_REFITTED = 4  # trials that time is kept for, and for one more; an ensemble has as many as can be refitted
+_REFITTED = 4  # trials at most that time is kept for, and for one more; an ensemble has as many as can be refitted
 _LEAST = 0.1  # seconds that a training counts for at least
 
 
@@ -36,7 +36,7 @@ class Leaning:
     maker: EnsembleMaker
     timed: bool = False
     refit: Callable[[list[Row]], float] | None = None
-    kept: float = 0.0  # seconds that the refit of the ensemble of the trainings so far needs, as far as it is known
+    _members: list[Row] = field(default_factory=list)  # of the ensemble of the trainings so far, by weight
 
     def __call__(self) -> int | None:
         """Returns the number of the trial, or None where no trial has any weight or none can be told."""
@@ -46,6 +46,18 @@ class Leaning:
             self.maker.say(f"nothing is trained again for the ensemble: {type(error).__name__}: {error}")
             return None
 
+    def kept(self, left: float | None) -> float:
+        """Returns the seconds to leave for a refit of the ensemble, of as many members as there is time for.
+
+        Args:
+            left: Seconds that are left, or None.
+        """
+        for count in range(min(len(self._members), _REFITTED), 0, -1):
+            needed = 0.0 if self.refit is None else self.refit(_with_a_newcomer(self._members[:count]))
+            if left is None or needed <= left:
+                return needed
+        return 0.0
+
     def _next(self) -> int | None:
         known = self.maker.answers(good_trials(self.maker.run))
         if not known:
@@ -53,9 +65,8 @@ class Leaning:
         panel = panel_of([outputs for _, outputs in known], self.maker.part, self.maker.layout, seed=self.maker.seed)
         with one_thread():
             weights = forward_selection(panel).weights
-        if self.refit is not None:
-            order = [known[place][0] for place in np.argsort(-np.asarray(weights)) if weights[place] > 0.0]
-            self.kept = self.refit(_with_a_newcomer([row for row in order if row["number"] is not None][:_REFITTED]))
+        order = [known[place][0] for place in np.argsort(-np.asarray(weights)) if weights[place] > 0.0]
+        self._members = [row for row in order if row["number"] is not None]
         begun = Counter(origin(row) for row in self.maker.run.events("started") if not row.get("fidelity"))
         shares: dict[int, float] = {}
         for (row, _), weight in zip(known, np.asarray(weights)):
@@ -70,4 +81,4 @@ class Leaning:
 
 def _with_a_newcomer(trials: list[Row]) -> list[Row]:
     """Returns some trials, the slowest of them twice: what is trained next may be a member too."""
-    return [*trials, max(trials, key=lambda row: row["seconds"] or 0.0)] if trials else []
+    return [*trials, max(trials, key=lambda row: row["seconds"] or 0.0)]

@@ -65,24 +65,38 @@ def test_without_a_time_limit_the_clock_chooses_nothing(run: Run) -> None:
 def test_it_knows_what_a_refit_of_the_ensemble_takes(run: Run) -> None:
     asked: list[list[int]] = []
     lean = Leaning(maker(run), refit=lambda rows: asked.append([row["number"] for row in rows]) or 7.0)
-    assert lean.kept == 0.0
+    assert lean.kept(100.0) == 0.0
     lean()
-    assert lean.kept == 7.0
-    assert [sorted(numbers) for numbers in asked] == [[0, 0, 1]]  # what is trained again next may be a member too
+    assert lean.kept(100.0) == lean.kept(None) == 7.0
+    assert [sorted(numbers) for numbers in asked] == 2 * [[0, 0, 1]]  # what is trained again next may be a member too
 
 
-def test_it_keeps_time_to_refit_five_at_most(tmp_path: Path) -> None:
-    asked: list[list[int]] = []
+def test_without_a_refit_nothing_is_kept(run: Run) -> None:
+    lean = Leaning(maker(run))
+    lean()
+    assert lean.kept(100.0) == 0.0
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Any:
+    """A run of seven trials that an ensemble needs all, since each knows another part of the rows."""
     with Run(tmp_path / "many") as run:
         run.append({"event": "search", "objective": "val_auc", "direction": "max"})
         truth = 2 * PART.labels[:, 0] - 1
         for number in range(7):
             add(run, number, 0.7)
-            answers = np.where(np.arange(len(truth)) % 7 == number, 7 * truth, 0.0)  # each knows another seventh
+            answers = np.where(np.arange(len(truth)) % 7 == number, 7 * truth, 0.0)
             write_outputs(run.trial_directory(number), answers[None].astype(np.float32))
-        Leaning(maker(run), refit=lambda rows: asked.append([row["number"] for row in rows]) or 7.0)()
-    [numbers] = asked
-    assert (len(numbers), len(set(numbers))) == (5, 4)
+        yield run
+
+
+@pytest.mark.parametrize(("left", "refitted"), [(None, 5), (60.0, 5), (45.0, 4), (30.0, 3), (20.0, 2), (19.0, 0)])
+def test_it_keeps_time_to_refit_five_or_as_many_as_there_is_time_for(
+    many: Run, left: float | None, refitted: int
+) -> None:
+    lean = Leaning(maker(many), refit=lambda rows: 10.0 * len(rows))
+    lean()
+    assert lean.kept(left) == 10.0 * refitted
 
 
 def test_what_cannot_be_told_ends_no_search(run: Run) -> None:
