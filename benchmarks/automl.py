@@ -110,7 +110,8 @@ class Task:
         from autorec.run import Run
 
         with tempfile.TemporaryDirectory() as folder:
-            shipped = ar.load(recommender.export(Path(folder) / "model")).evaluate(self.test)
+            model = ar.load(recommender.export(Path(folder) / "model"))
+            shipped = model.evaluate(self.test)
             size = sum(path.stat().st_size for path in Path(folder).rglob("model.keras"))
         run, told = Run(recommender.directory_, read_only=True), recommender.ensemble_
         first = next(row["number"] for row in run.leaderboard() if row["rank"] == 1)
@@ -119,6 +120,7 @@ class Task:
             **_figures("test", shipped),
             **_figures("single", single),
             "members": 1 if told is None else len(told["members"]),
+            "networks": len(model.card["networks"] or ()),
             "pruning": None if told is None else told["pruning"],
             "disagreement": None if told is None else round(told["diversity"]["disagreement"], 4),
             "ensemble_seconds": None if told is None else told["seconds"],
