@@ -177,8 +177,8 @@ class Ablation:
             if variant not in found:
                 place = self.best(variant)
                 found[variant] = {"try": place, "cells": [self.cell(variant, place, seed) for seed in seeds]}
-        found["unified"] = found["history" if self.name in WITH_HISTORY else "isotonic"]
-        return found
+        unified = "history" if self.name in WITH_HISTORY else "isotonic"
+        return {**found, "unified": found[unified]} if unified in found else found
 
 
 def gains(found: Mapping[str, Any], variant: str, over: str) -> list[float]:

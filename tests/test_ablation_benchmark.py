@@ -172,3 +172,12 @@ def test_a_training_has_all_that_its_try_says(
     with pytest.raises(Seen) as seen:
         made.cell("mlp", place, ablation.TUNING[0])
     assert seen.value.args == ablation.TRIES[place]
+
+
+@pytest.mark.parametrize("name", ["movielens100k", "adult"])
+def test_some_variants_alone_can_be_asked_for(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ablation.Ablation, "cell", lambda *_: {"val_auc": 0.5})
+    made = ablation.Ablation(name, tmp_path, Cells("ablation", ablation.METHOD, quick=True), quick=False)
+    assert set(made.run(["mlp", "gating"], [0])) == {"mlp", "gating"}
+    whole = made.run(ablation.CHAIN, [0])
+    assert whole["unified"] is whole["history" if name in ablation.WITH_HISTORY else "isotonic"]
