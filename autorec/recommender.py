@@ -162,7 +162,7 @@ class Recommender(Learned):
                 default they are not.
             refit: Train the model of the end, the winner or all members of the ensemble, once more on all rows, encoded
                 anew, each for as many epochs as its best one; by default it is not. With `ensemble` and a time limit
-                alone, time that is left goes to further networks of them, with other seeds, up to eight in all.
+                alone, time that is left goes to further networks of them, with other seeds, up to twelve in all.
             ensemble: Whether to end in an ensemble of the best trials, pruned, which then is the model, unless it
                 validates clearly worse than the best one; by default it does not.
             calibrate: Calibrate the model in the end, on the validation rows: `"isotonic"`, `"platt"`,

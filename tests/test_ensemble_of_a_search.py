@@ -337,7 +337,7 @@ def test_what_fills_the_time_is_in_the_model_that_is_shipped(tmp_path: Path) -> 
     rec.search(clicks(1000), target="click", time_limit=40.0, ensemble=True, refit=True, **more)
     assert time.monotonic() - begin <= 40.0 * 1.05
     networks = rec.predictor_.card["networks"]
-    assert len(networks) <= 8
+    assert len(networks) <= 12
     assert len(networks) == len({(each["trial"], each["seed"]) for each in networks})
     assert sum(each["weight"] for each in networks) == pytest.approx(1.0)
     again = sum(text.startswith("there is time left: trial") for text in told)
