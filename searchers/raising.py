@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -64,7 +63,6 @@ class Raising:
     fill: bool = False
     _known: dict[tuple[int, Fidelity, int], dict[str, Any]] = field(default_factory=dict)
     _counted: int = 0
-    _keeps: bool = False  # whether there was time for what follows the repetitions
 
     def __post_init__(self) -> None:
         self.total = None if self.deadline is None else max(self.deadline - time.monotonic(), 0.0)
@@ -139,11 +137,9 @@ class Raising:
             yield number, FULL, self._begun().count(number), None if self.deadline is None else self.deadline - kept
 
     def _kept(self) -> float:
-        """Returns the seconds to leave behind repetitions; none for what there never was time for."""
+        """Returns the seconds to leave behind repetitions."""
         keep = getattr(self.lean, "kept", None)
-        kept = 0.0 if keep is None else float(keep(self._left()))
-        self._keeps = self._keeps or kept > 0.0
-        return kept if kept > 0.0 or not self._keeps else math.inf
+        return 0.0 if keep is None else float(keep(self._left()))
 
     @property
     def _filling(self) -> bool:

@@ -37,6 +37,7 @@ class Leaning:
     timed: bool = False
     refit: Callable[[list[Row]], float] | None = None
     _members: list[Row] = field(default_factory=list)  # of the ensemble of the trainings so far, by weight
+    _refitted: int | None = None  # trials that time is kept for
 
     def __call__(self) -> int | None:
         """Returns the number of the trial, or None where no trial has any weight or none can be told."""
@@ -47,16 +48,27 @@ class Leaning:
             return None
 
     def kept(self, left: float | None) -> float:
-        """Returns the seconds to leave for a refit of the ensemble, of as many members as there is time for.
+        """Returns the seconds to leave for a refit of the ensemble.
+
+        It is that of as many members as there is time for when this is first asked, and stays so: if less were kept as
+        time goes by, trainings would take it all.
 
         Args:
             left: Seconds that are left, or None.
         """
-        for count in range(min(len(self._members), _REFITTED), 0, -1):
-            needed = 0.0 if self.refit is None else self.refit(_with_a_newcomer(self._members[:count]))
-            if left is None or needed <= left:
-                return needed
-        return 0.0
+        if not self._members or self.refit is None:
+            return 0.0
+        if self._refitted is None:
+            self._refitted = self._as_many_as(left)
+        return self.refit(_with_a_newcomer(self._members[: self._refitted])) if self._refitted else 0.0
+
+    def _as_many_as(self, left: float | None) -> int:
+        """Returns how many trials can be refitted, and one more, `_REFITTED` where all that there are can be."""
+        most = min(len(self._members), _REFITTED)
+        for count in range(most, 0, -1):
+            if left is None or self.refit is None or self.refit(_with_a_newcomer(self._members[:count])) <= left:
+                return count if count < most else _REFITTED
+        return 0
 
     def _next(self) -> int | None:
         known = self.maker.answers(good_trials(self.maker.run))

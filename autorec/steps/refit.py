@@ -23,7 +23,7 @@ from autorec.steps.forest_model import forest_model
 _MARGIN = 1.1  # estimates are off by so much
 _UNKNOWN = 1.0  # seconds that are taken for an encoding that nobody measured
 _SAVING = 0.5  # seconds that it takes at least to join and save a network
-#: Networks at most where time is filled with them. Two of a member were worth .0017 AUC on Criteo-10k, more no more.
+#: Networks at most where time is filled with them: a second one of each trial is worth most.
 MOST_NETWORKS = 12
 
 

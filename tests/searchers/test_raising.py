@@ -420,22 +420,6 @@ def test_repetitions_for_an_ensemble_leave_what_its_refit_needs_if_there_is_as_m
     assert all(row["parent"] in (None, 1) for row in run.trials())
 
 
-def test_what_the_time_was_once_kept_for_is_not_begun_anew_when_it_no_longer_fits(limited: Limited) -> None:
-    class Lean:
-        asked = 0
-
-        def __call__(self) -> int:
-            return 1
-
-        def kept(self, left: float) -> float:
-            self.asked += 1
-            return 30.0 if self.asked == 1 else 0.0
-
-    _, run, took = limited(200.0, schedule=Schedule(finalists=2, seeds=2), lean=Lean())
-    assert took <= 125.0
-    assert all(row["parent"] is None for row in run.trials())
-
-
 def test_time_that_no_repetition_for_an_ensemble_needs_is_the_searchs(limited: Limited) -> None:
     _, run, took = limited(200.0, schedule=Schedule(finalists=1, seeds=2), lean=lambda: 1, max_trials=100)
     rows = run.trials()

@@ -68,7 +68,7 @@ def test_it_knows_what_a_refit_of_the_ensemble_takes(run: Run) -> None:
     assert lean.kept(100.0) == 0.0
     lean()
     assert lean.kept(100.0) == lean.kept(None) == 7.0
-    assert [sorted(numbers) for numbers in asked] == 2 * [[0, 0, 1]]  # what is trained again next may be a member too
+    assert [sorted(numbers) for numbers in asked] == 3 * [[0, 0, 1]]  # what is trained again next may be a member too
 
 
 def test_without_a_refit_nothing_is_kept(run: Run) -> None:
@@ -97,6 +97,15 @@ def test_it_keeps_time_to_refit_five_or_as_many_as_there_is_time_for(
     lean = Leaning(maker(many), refit=lambda rows: 10.0 * len(rows))
     lean()
     assert lean.kept(left) == 10.0 * refitted
+    assert lean.kept(12.0) == lean.kept(100.0) == 10.0 * refitted  # as time goes by it stays
+
+
+def test_where_all_of_few_can_be_refitted_time_is_kept_for_those_that_follow(many: Run) -> None:
+    lean = Leaning(maker(many), refit=lambda rows: 10.0 * len(rows))
+    lean._members = many.trials()[:2]
+    assert lean.kept(60.0) == 30.0
+    lean()
+    assert lean.kept(60.0) == 50.0
 
 
 def test_what_cannot_be_told_ends_no_search(run: Run) -> None:
