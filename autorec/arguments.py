@@ -155,7 +155,7 @@ def schema(value: Any) -> Schema | None:
         return Schema.load(value)
     except AutoRecError:
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         cause = f"{type(error).__name__}: {error}"
         raise DataError(f"not a schema as `Schema.save` writes it ({cause})", file=value) from error
 

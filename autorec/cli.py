@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from autorec import __version__
 from autorec.errors import AutoRecError, ConfigError, DataError
 from autorec.tensorflow_log import import_quietly
 from autorec.training.options import PRECISIONS, TrainOptions
@@ -23,11 +24,9 @@ _SEARCH = (
     "searcher",
     "effort",
     "max_trials",
-    "time_limit",
     "fidelity",
     "max_model_size",
     "max_latency",
-    "objective",
     "warm_start",
     "ensemble",
     "keep",
@@ -71,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"example:\n  {_EXAMPLES['search']}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"autorec {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_search(commands)
     _add_fit(commands)
@@ -146,6 +146,12 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument("--trees", **_SWITCH, help="grow trees that models may read")
     command.add_argument("--batch-size", type=int, help="rows of a step (default: by the number of rows)")
     command.add_argument("--epochs", type=int, help="most epochs (default: early stopping decides)")
+    command.add_argument("--time-limit", help="for all that is done, such as 90s, 10m, 1h30m")
+    command.add_argument(
+        "--objective",
+        help="metric that ranks, such as val_log_loss (default: val_auc, val_rmse), and others behind commas, such as "
+        "val_auc,latency",
+    )
     command.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     command.add_argument(
         "--strategy", choices=tuple(STRATEGIES), help="train each model on all devices, or in several processes"
@@ -166,18 +172,12 @@ def _add_search(commands: Any) -> None:
     command.add_argument("--effort", help="fast (a good model soon) or best (the best within the time)")
     command.add_argument("--searcher", help="evolution (the default), random, bayesian, hyperband, greedy or ensemble")
     command.add_argument("--max-trials", type=int, help="trials in all (default: 20, or no limit with --time-limit)")
-    command.add_argument("--time-limit", help="such as 90s, 10m, 1h30m")
     command.add_argument(
         "--fidelity",
         help="auto: cheap trials, then the best in full; full: all in full (default: full, or by --effort)",
     )
     command.add_argument("--max-model-size", metavar="SIZE", help="of the weights, such as 10MB")
     command.add_argument("--max-latency", metavar="MS", help="milliseconds for one row")
-    command.add_argument(
-        "--objective",
-        help="metric that ranks, such as val_log_loss (default: val_auc, val_rmse), and others behind commas, such as "
-        "val_auc,latency",
-    )
     command.add_argument("--warm-start", metavar="RUN", help="run directory whose best architectures are tried first")
     command.add_argument("--workers", type=int, metavar="N", help="trials at a time, each in a process (default: 1)")
     command.add_argument("--executor", help="where: processes of this machine, or ray")
@@ -244,6 +244,8 @@ def _common(options: argparse.Namespace) -> dict[str, Any]:
         "trees": options.trees,
         "batch_size": options.batch_size,
         "epochs": options.epochs,
+        "time_limit": options.time_limit,
+        "objective": _objective(options.objective),
         "seed": options.seed,
         "refit": options.refit,
         "calibrate": options.calibrate,
@@ -258,6 +260,11 @@ def _common(options: argparse.Namespace) -> dict[str, Any]:
         "progress": not options.quiet,
         **{role: getattr(options, role) for role in _ROLES},
     }
+
+
+def _objective(given: str | None) -> str | list[str] | None:
+    """Returns the name of a metric, or those of several behind commas."""
+    return [name.strip() for name in given.split(",")] if given and "," in given else given
 
 
 def _long(given: Sequence[str] | None) -> dict[str, Any] | None:
@@ -295,10 +302,8 @@ def _search(options: argparse.Namespace) -> None:
     else:
         _need_data_and_out(options)
         arguments = _common(options)
-        for name in _SEARCH:
+        for name in (*_SEARCH, *_EXECUTION):
             arguments[name] = getattr(options, name)
-        if options.objective and "," in options.objective:
-            arguments["objective"] = [name.strip() for name in options.objective.split(",")]
         recommender = _recommender(options.task).search(options.data, **arguments)
     _show_leaderboard(recommender.leaderboard())
 
@@ -314,7 +319,7 @@ def _repeat(options: argparse.Namespace) -> Any:
         raise ConfigError("--config", "the path of a run's config.json", options.config)
     try:
         config = SearchConfig.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (json.JSONDecodeError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:  # no JSON, no UTF-8, or JSON of something else
         raise DataError(f"not the config.json of a run: {error}", file=path) from error
     import_quietly()
     from autorec.repeat import search_from_config

@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras_tuner as kt
-
 from autorec import arguments as checked
 from autorec.config import SearchConfig
 from autorec.data.inference import describe
@@ -331,7 +329,7 @@ class Experiment:
     def _check_space(self) -> None:
         """Builds the space once; what a user's own code raises is left for the trials, which record it."""
         try:
-            self.trainer.declare(kt.HyperParameters())
+            self.trainer.check_space()
         except AutoRecError:
             raise
         except Exception as error:

@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 from autorec.arguments import emitter
 from autorec.data.schema import Schema
+from autorec.errors import ConfigError
 from autorec.export.folder import export
 from autorec.export.predictor import Predictor
 from autorec.leaderboard import leaderboard
@@ -29,7 +30,7 @@ class Learned(BaseEstimator):
     It reads the run directory that `search` left; what is learned ends in `_`.
     """
 
-    _searched: tuple[Any, TrainOptions]
+    _searched: tuple[Any, TrainOptions]  # the space is None where `load` was not given the one that no file holds
 
     @property
     def predictor_(self) -> Predictor:
@@ -72,7 +73,7 @@ class Learned(BaseEstimator):
         Where a utility was stated, the dict also has `utility`.
 
         Args:
-            data: Rows in any form that `search` takes; the targets' columns are not needed.
+            data: Rows in any form that `search` takes, of a table also none; the targets' columns are not needed.
 
         Raises:
             DataError: If a column is absent or of another type.
@@ -101,7 +102,9 @@ class Learned(BaseEstimator):
         return self.predictor_.evaluate(data, y, weight=weight, user=user, group=group, reliability=reliability)
 
     def model(self, trial: int | None = None) -> Any:
-        """Returns the Keras model of a trial, by default `predictor_`'s: encoded rows in, a logit for each target out.
+        """Returns the Keras model of a trial, by default `predictor_`'s.
+
+        It takes encoded rows and gives a logit for each target, of ratings the rating.
 
         Raises:
             ConfigError: If the trial's files are not kept.
@@ -244,13 +247,16 @@ class Learned(BaseEstimator):
             trial: Number of the trial, by default the best.
 
         Raises:
-            ConfigError: If there is no such trial.
+            ConfigError: If there is no such trial, or the space is code that `load` was not given.
 
         Example:
             >>> other = CTRRecommender(space=rec.best_space(), options=rec.best_options())
             >>> other.fit(other_frame, target="like")
         """
-        return best_space(self.directory_, self._searched[0], trial)
+        directory, space = self.directory_, self._searched[0]
+        if space is None:
+            raise ConfigError("space", "given to `load`: the run's is code of your own, which no file holds", None)
+        return best_space(directory, space, trial)
 
     def best_options(self, trial: int | None = None) -> TrainOptions:
         """Returns the recipe that was found, with nothing left to search.

@@ -20,7 +20,9 @@ from autorec.experiment import Experiment
 from autorec.files import absolute
 from autorec.learned import Learned
 from autorec.progress import ProgressPrinter
+from autorec.run import Run
 from autorec.searchers.executors import Execution
+from autorec.spaces.space import as_space, from_config, is_stored
 from autorec.steps.clock import Clock
 from autorec.training.options import TrainOptions
 from autorec.units import milliseconds, seconds, size
@@ -264,7 +266,10 @@ class Recommender(Learned):
         return self._adopt(experiment)
 
     def fit(self, data: Any, y: Any = None, **arguments: Any) -> Self:
-        """Trains one model: the space at its default values. Takes the arguments of `search`.
+        """Trains one model: the space at its default values.
+
+        Takes the arguments of `search` but for those of a search: `searcher`, `effort`, `max_trials`, `fidelity`,
+        `warm_start`, `max_model_size`, `max_latency`, `ensemble`, `workers`, `executor` and `ray_address`.
 
         Example:
             >>> rec = CTRRecommender(space="dcnv2").fit(frame, target="click")
@@ -274,6 +279,35 @@ class Recommender(Learned):
                 raise ConfigError(name, "left out of `fit`, which trains one model; see `search`", arguments[name])
         settings = {"baselines": False, "progress": False, **arguments}
         return self.search(data, y, searcher="greedy", max_trials=1, **settings)
+
+    @classmethod
+    def load(cls, directory: str | Path, *, space: Any = None) -> Self:
+        """Returns the recommender of a run that is there: what `search` learned in another process, or an hour ago.
+
+        `search` on it goes on with the run, given the same data and arguments. For predictions alone `autorec.load` is
+        enough, which also takes exported folders.
+
+        Args:
+            directory: Run directory.
+            space: The space of the run, if it is a function or HyperModel of your own: files hold no code.
+
+        Raises:
+            ConfigError: If there is no run, or one of the other task.
+
+        Example:
+            >>> CTRRecommender.load("runs/clicks").ensemble(size=5).export("model/")
+        """
+        run = Run(directory, read_only=True)
+        config = run.config or {}
+        if config.get("task") != cls._task:
+            raise ConfigError("directory", f"a run of the task {cls._task!r}", config.get("task"))
+        if space is None and is_stored(config["space"]):
+            space = from_config(config["space"])
+        found = cls(space, directory=directory, options=TrainOptions.from_dict(config["options"]))
+        found._directory = run.directory
+        found._searched = (None if space is None else as_space(space), checked.options(found.options))
+        found._know(Schema.from_dict(config["schema"]).names)
+        return found
 
     def _run_directory(self, directory: str | Path | None) -> Path:
         given = directory if directory is not None else self.directory
@@ -290,9 +324,13 @@ class Recommender(Learned):
         self._directory = experiment.directory
         self._searched = (experiment.model_space, experiment.options)
         self.__dict__.pop("_predictor", None)  # of an earlier search
-        self.n_features_in_ = len(experiment.schema)
-        self.feature_names_in_ = np.array(experiment.schema.names, dtype=object)
+        self._know(experiment.schema.names)
         return self
+
+    def _know(self, features: Sequence[str]) -> None:
+        """Keeps what scikit-learn wants to know of the features."""
+        self.n_features_in_ = len(features)
+        self.feature_names_in_ = np.array(features, dtype=object)
 
 
 class CTRRecommender(Recommender):
@@ -321,9 +359,11 @@ class CTRRecommender(Recommender):
         Raises:
             ConfigError: If there are several targets.
         """
-        chance = self.predict(data)
-        if isinstance(chance, dict):
-            raise ConfigError("target", "one target for `predict_proba`", list(chance))
+        targets = self.schema_.targets
+        if len(targets) > 1:
+            raise ConfigError("target", "one target for `predict_proba`", targets)
+        found = self.predict(data)
+        chance = found[targets[0]] if isinstance(found, dict) else found  # beside a utility
         return np.stack([1 - chance, chance], axis=1)
 
     def score(self, data: Any, y: Any = None) -> float:

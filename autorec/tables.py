@@ -30,9 +30,11 @@ def show_table(frame: Any, stream: TextIO | None = None) -> None:
         frame: What `Recommender.leaderboard` returns, or some of its columns.
         stream: Where to write; standard output by default.
     """
-    console = Console(file=stream or sys.stdout, highlight=False)
+    # Cells have brackets and colons of their own.
+    plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+    console = Console(file=stream or sys.stdout, **plain)
     if not console.is_terminal:
-        console = Console(file=stream or sys.stdout, highlight=False, width=WIDTH)
+        console = Console(file=stream or sys.stdout, width=WIDTH, **plain)
     cells = {name: [_text(name, value) for value in frame[name]] for name in _telling(frame)}
     shown, left_out = _fitting(cells, console.width)
     _shorten(cells, shown, console.width)
@@ -44,7 +46,7 @@ def show_table(frame: Any, stream: TextIO | None = None) -> None:
         table.add_row(*row)
     console.print(table)
     if left_out:
-        console.print(f"Not shown for want of room: {', '.join(left_out)}.", soft_wrap=True, markup=False)
+        console.print(f"Not shown for want of room: {', '.join(left_out)}.", soft_wrap=True)
 
 
 def show_reliability(frame: Any, title: str, stream: TextIO | None = None) -> None:

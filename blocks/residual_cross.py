@@ -164,12 +164,15 @@ def _factors(x: Any, weights: dict[str, Any]) -> tuple[Any, Any, Any]:
 def unnormalised(query: Any, key: Any) -> Any:
     """Returns `exp(q_i k_j - max_j q_i k_j)`, (batch, rank, rank), for queries and keys (batch, rank).
 
-    A product of thin matrices has both terms at once, where broadcasting would make the large tensor twice.
+    The exponent is `q_i (k_j - max k)` where `q_i` is positive and `q_i (k_j - min k)` where it is negative: a product
+    of thin matrices one of whose two terms is 0. Nothing large cancels, also where a GPU multiplies with few digits, and
+    the large tensor is made once.
     """
-    highest, lowest = ops.max(key, axis=-1, keepdims=True), ops.min(key, axis=-1, keepdims=True)
-    largest = ops.stop_gradient(ops.maximum(query * highest, query * lowest))  # a softmax does not change by it
-    left = ops.stack([query, -largest], axis=-1)  # (batch, rank, 2)
-    right = ops.stack([key, ops.ones_like(key)], axis=1)  # (batch, 2, rank)
+    # A softmax does not change by what is subtracted.
+    highest = ops.stop_gradient(ops.max(key, axis=-1, keepdims=True))
+    lowest = ops.stop_gradient(ops.min(key, axis=-1, keepdims=True))
+    left = ops.stack([ops.relu(query), -ops.relu(-query)], axis=-1)  # (batch, rank, 2)
+    right = ops.stack([key - highest, key - lowest], axis=1)  # (batch, 2, rank)
     return ops.exp(ops.matmul(left, right))
 
 

@@ -29,6 +29,7 @@ from autorec.searchers.limits import limited
 from autorec.searchers.outputs import outputs_of, write_outputs
 from autorec.searchers.pareto import COSTS
 from autorec.searchers.trial_files import TrialFiles
+from autorec.spaces.building import check_loadable
 from autorec.spaces.limits import using_limits
 from autorec.spaces.operations import dense_parameters, operations
 from autorec.spaces.space import SPACES, build
@@ -132,6 +133,22 @@ class TrialTrainer:
             self.options.tune(hp)
             with using_precision(self.options.precision):
                 build(self.space, hp, self.layout)
+        finally:
+            clear()
+
+    def check_space(self) -> None:
+        """Builds the space's default model once, and one of code of a user's own a second time from what is saved.
+
+        Raises:
+            ConfigError: If it is no model of these rows, or could not be loaded again.
+        """
+        hp = kt.HyperParameters()
+        try:
+            self.options.tune(hp)
+            with using_precision(self.options.precision):
+                model = build(self.space, hp, self.layout)
+            if type(self.space) not in SPACES.values():
+                check_loadable(model)
         finally:
             clear()
 

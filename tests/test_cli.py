@@ -31,6 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows[400:].write_csv(folder / "test.csv")
     command = ["search", str(folder / "train.csv"), *BUDGET, "--max-trials", "2", "--out", str(folder / "run")]
     assert main([*command, "--quiet"]) == 0
+    (folder / "run" / "list.json").write_text("[1, 2]")
+    (folder / "run" / "latin.json").write_bytes(b'{"task": "\xe9"}')
     return folder
 
 
@@ -43,6 +45,13 @@ def test_the_help_of_a_command_has_an_example(command: str, capsys: pytest.Captu
         main([command, "--help"])
     assert end.value.code == 0
     assert f"example:\n  autorec {command} " in capsys.readouterr().out
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"autorec {autorec.__version__}\n"
 
 
 def test_help_takes_less_than_a_third_of_a_second_and_no_heavy_package() -> None:
@@ -104,6 +113,13 @@ def test_arguments_of_a_search_reach_its_configuration(folder: Path, tmp_path: P
     }
     assert config["warm_start"]["run"] == str(folder / "run")
     assert len(config["warm_start"]["trials"]) == 1
+
+
+def test_fit_takes_a_limit_of_time_and_an_objective(folder: Path, tmp_path: Path) -> None:
+    command = ["fit", str(folder / "train.csv"), *BUDGET, "--out", str(tmp_path / "run"), "--quiet"]
+    assert main([*command, "--time-limit", "10m", "--objective", "val_log_loss"]) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["time_limit"], config["objective"]) == (600.0, "val_log_loss")
 
 
 def test_a_configuration_repeats_its_search(folder: Path, tmp_path: Path) -> None:
@@ -197,6 +213,12 @@ def test_predict_writes_a_probability_for_each_row(folder: Path, tmp_path: Path,
             "`effort` must be one of ['fast', 'best'], got 'most'",
         ),
         ("search train.csv --target click --out x --max-model-size big", "`max_model_size` must be a positive number"),
+        ("search train.csv --target click --out x --workers 0", "`workers` must be a whole number of 1 or more, got 0"),
+        ("search train.csv --target click --out x --executor foo", "`executor` must be one of"),
+        ("search train.csv --target click --out x --ray-address h:1", "`ray_address` must be left out without"),
+        ("search train.csv --target click --out x --schema run/list.json", "not a schema as `Schema.save` writes it"),
+        ("fit train.csv --target click --out x --time-limit 3x", "`time_limit` must be a positive duration"),
+        ("search --config run/latin.json --out x", "file 'run/latin.json': not the config.json of a run"),
         ("search train.csv --target click --out x --max-latency soon", "`max_latency` must be a positive number"),
         ("search --config none.json --out x", "`--config` must be the path of a run's config.json, got 'none.json'."),
         ("search --config x.json --precision auto", "`--precision` must be left out: the --config has it, got 'auto'"),

@@ -247,6 +247,23 @@ def test_a_failed_trial_is_a_row_with_its_cause(tmp_path: Path) -> None:
     assert board["status"][0] == "completed"
 
 
+class Unregistered(keras.layers.Layer):
+    """A layer that Keras does not find when a model with it is loaded."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+
+@pytest.mark.parametrize("layer", [Unregistered, lambda: keras.layers.Lambda(lambda x: x)])
+def test_a_model_that_could_not_be_loaded_again_is_refused_at_once(tmp_path: Path, layer: Any) -> None:
+    def build(hp: Any) -> keras.Model:
+        inputs, fields = autorec.inputs(hp, dim=4)
+        return autorec.ctr_model(inputs, [layer()(keras.layers.Flatten()(fields))])
+
+    with pytest.raises(ConfigError, match=r"`space` must be one whose models Keras can load again.*register_keras"):
+        search(tmp_path, space=build)
+
+
 def test_a_search_without_any_trained_trial_tells_the_cause(tmp_path: Path) -> None:
     def broken(hp: Any) -> keras.Model:
         raise RuntimeError("my mistake")

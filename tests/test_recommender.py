@@ -166,7 +166,10 @@ def test_refit_trains_the_winner_on_all_rows(tmp_path: Path) -> None:
     arguments = {**QUICK, "target": "click", "refit": True}
     rec = CTRRecommender(directory=tmp_path / "run").fit(fitted.clicks(), **arguments)
     rows = fitted.clicks(100, seed=1)
-    assert rec.predictor_.card["refitted"]
+    card = rec.predictor_.card
+    assert card["refitted"]
+    assert card["metrics_of"] == "the model before the refit"
+    assert (card["data"]["training_rows"], card["data"]["validation_rows"]) == (600, 0)
     assert not np.array_equal(rec.predict(rows), _trial(rec, 0).predict(rows))
     assert np.array_equal(autorec.load(tmp_path / "run").predict(rows), rec.predict(rows))
 
@@ -175,6 +178,47 @@ def _trial(rec: CTRRecommender, number: int) -> Any:
     from autorec.loading import load_run
 
     return load_run(rec.directory_, number)
+
+
+# A run of another process
+
+
+def test_a_run_is_loaded_as_it_was_left(tmp_path: Path) -> None:
+    left = CTRRecommender(directory=tmp_path / "run").fit(fitted.clicks(), target="click", seed=1, **QUICK)
+    found, rows = CTRRecommender.load(tmp_path / "run"), fitted.clicks(50, seed=1)
+    assert found.leaderboard().equals(left.leaderboard())
+    assert np.array_equal(found.predict(rows), left.predict(rows))
+    assert found.best_options() == left.best_options()
+    assert found.best_space().get_config() == left.best_space().get_config()
+    assert list(found.feature_names_in_) == list(left.feature_names_in_)
+    assert autorec.load(found.export(tmp_path / "model")).card["trial"] == 0
+    again = found.search(fitted.clicks(), target="click", seed=1, searcher="greedy", max_trials=2, **_without_space())
+    assert len(again.leaderboard()) == 2
+
+
+def _without_space() -> dict[str, Any]:
+    return {name: value for name, value in QUICK.items() if name != "space"}
+
+
+def test_a_loaded_run_of_ones_own_code_needs_it_for_its_space_alone(tmp_path: Path) -> None:
+    def build(hp: Any) -> keras.Model:
+        inputs, fields = autorec.inputs(hp, dim=4)
+        return autorec.ctr_model(inputs, [autorec.blocks.MLP(units=4)(fields)])
+
+    arguments = {**_without_space(), "target": "click"}
+    CTRRecommender(build, directory=tmp_path / "run").fit(fitted.clicks(), **arguments)
+    found = CTRRecommender.load(tmp_path / "run")
+    assert len(found.predict(fitted.clicks(20))) == 20
+    with pytest.raises(ConfigError, match="`space` must be given to `load`"):
+        found.best_space()
+    assert CTRRecommender.load(tmp_path / "run", space=build).best_space().values is not None
+
+
+def test_what_is_no_run_of_the_task_is_not_loaded(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="`directory` must be a run directory"):
+        CTRRecommender.load(tmp_path)
+    with pytest.raises(ConfigError, match="a run of the task 'rating', got 'ctr'"):
+        RatingRecommender.load(fitted.searched().directory_)
 
 
 def test_a_call_wins_over_the_constructor(tmp_path: Path) -> None:

@@ -209,6 +209,12 @@ def test_another_utility_trains_nothing_anew(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["utility"], 2 * found["like"])
 
 
+def test_one_target_with_a_utility_has_its_two_probabilities() -> None:
+    rec = CTRRecommender().fit(fitted.clicks(), target="click", utility={"click": 2.0}, **QUICK)
+    rows = fitted.clicks(30, seed=1)
+    np.testing.assert_array_equal(rec.predict_proba(rows)[:, 1], rec.predict(rows)["click"])
+
+
 @pytest.mark.parametrize("utility", [{}, {"click": "a"}, {"click": float("nan")}, ["click"], {"clicks": 1.0}])
 def test_a_utility_that_is_none_is_refused(utility: Any) -> None:
     with pytest.raises(ConfigError, match="`utility`"):

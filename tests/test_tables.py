@@ -52,6 +52,12 @@ def test_the_status_is_shown_when_a_trial_failed() -> None:
     assert lines[2].rstrip().endswith("ValueError: too deep")
 
 
+def test_brackets_and_colons_in_a_cell_are_text() -> None:
+    cause = "ValueError: got [nan] in [/data/x] :smile:"
+    lines = shown(board(status=["completed", "failed"], error=[None, cause]))
+    assert lines[2].rstrip().endswith(cause)
+
+
 def test_hyperparameters_are_shown_in_short() -> None:
     assert "learning_rate 0.000214, dim 16, mlp/units 32, statistics True" in shown(board())[1]
 

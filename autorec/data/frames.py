@@ -27,9 +27,7 @@ class ArrowSource(TypedSource):
     def __init__(self, table: pa.Table, name: str, problems: Mapping[str, DataError] | None = None) -> None:
         self.name = name
         self._learn(table.schema, lambda name: _overflows(table.column(name)), problems)
-        if table.num_rows == 0:
-            raise DataError("there are no rows", file=name)
-        chunks = max(column.num_chunks for column in table.columns)
+        chunks = max((column.num_chunks for column in table.columns), default=0)
         self._table = table.combine_chunks() if chunks > 1 + table.num_rows // 10_000 else table
         self.rows = table.num_rows
 
@@ -50,8 +48,6 @@ class DatasetSource(TypedSource):
         self._learn(dataset.schema)
         self._dataset = dataset
         self.rows = dataset.count_rows()
-        if self.rows == 0:
-            raise DataError("there are no rows", file=self.name)
 
     def _read(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         yield from self._dataset.to_batches(columns=columns, batch_size=rows, fragment_readahead=1, batch_readahead=4)
@@ -85,8 +81,6 @@ class LazySource(TypedSource):
         self._frame = pl.scan_ipc(path)
         self._learn(self._frame.head(0).collect().to_arrow().schema)
         self.rows = int(self._frame.select(pl.len()).collect().item())
-        if self.rows == 0:
-            raise DataError("there are no rows", file=self.name)
 
     def _read(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         for frame in self._frame.select(columns).collect_batches(chunk_size=rows, maintain_order=True):

@@ -45,8 +45,6 @@ class ParquetSource(TypedSource):
             problems |= _differences(fields, found.schema.to_arrow_schema(), self._paths[0], other, problems)
             self._groups.append((other, found))
         self.rows = sum(found.num_rows for _, found in self._groups)
-        if self.rows == 0:
-            raise DataError("there are no rows", file=path)
         self._partitions = Partitions(path, self._paths, [*fields.names, *problems])
         self._learn(pa.schema([*fields, *self._partitions.fields]), self._may_overflow, problems)
         self.notes = {**self.notes, **skipped}

@@ -33,7 +33,9 @@ _ALLOWED = (
 )
 
 
-def as_source(data: Any, y: Any = None, target: str | Sequence[str] | None = None) -> Source:
+def as_source(
+    data: Any, y: Any = None, target: str | Sequence[str] | None = None, *, empty: bool = False
+) -> Source:
     """Returns the source of a table in any of the forms that AutoRec takes.
 
     Args:
@@ -42,6 +44,7 @@ def as_source(data: Any, y: Any = None, target: str | Sequence[str] | None = Non
             columns are called `x0`, `x1`, ...; click log; or a source, which is returned as it is.
         y: The target's values, if `data` does not hold them.
         target: The target's name, if `y` is given; by default that of `y`, else `target`.
+        empty: Whether it may have no row.
 
     Raises:
         ConfigError: If `data` is none of these.
@@ -52,6 +55,8 @@ def as_source(data: Any, y: Any = None, target: str | Sequence[str] | None = Non
         2
     """
     source = data if isinstance(data, Source) else _source(data)
+    if source.rows == 0 and not empty:
+        raise DataError("there are no rows", file=source.name)
     if y is None:
         return source
     name = _target_name(y, target)

@@ -30,7 +30,7 @@ def export(folder: str | Path, predictor: Predictor) -> Path:
     """Writes a model folder and returns its path.
 
     ==================  ===================================================================================
-    `model.keras`       the Keras model: encoded rows in, a logit for each target out
+    `model.keras`       the Keras model: encoded rows in, a logit (a rating) for each target out
     `saved_model/`      a SavedModel: raw columns by name in, probabilities out; plain TensorFlow
     `encoder/`          vocabularies and statistics
     `schema.json`       the columns that it reads

@@ -51,12 +51,12 @@ class Predictor:
         Where a utility was stated, the dict also has `utility`, the targets' values times its weights, added up.
 
         Args:
-            data: Rows in any form that `search` takes; the targets' columns are not needed.
+            data: Rows in any form that `search` takes, of a table also none; the targets' columns are not needed.
 
         Raises:
             DataError: If a column is absent or of another type.
         """
-        found = self._predict(self._source(data))
+        found = self._predict(self._source(data, empty=True))
         if self.utility:
             parts = [np.float32(weight) * found[name] for name, weight in self.utility.items()]
             found[UTILITY] = np.asarray(np.sum(parts, axis=0, dtype=np.float32))
@@ -144,8 +144,8 @@ class Predictor:
     def _ids(self, batch: Any, column: int) -> np.ndarray:
         return np.asarray(self.encoder.encode(batch, ["ids"])["ids"][:, column])
 
-    def _source(self, data: Any, y: Any = None) -> Source:
-        source = as_source(data, y, target=self.schema.targets[0] if y is not None else None)
+    def _source(self, data: Any, y: Any = None, *, empty: bool = False) -> Source:
+        source = as_source(data, y, target=self.schema.targets[0] if y is not None else None, empty=empty)
         check_same_columns(self.schema, source)
         return LongSource(source, self.encoder.thresholds) if self.encoder.thresholds else source
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,6 +58,24 @@ def check_model(model: Any, layout: Layout) -> None:
         raise ConfigError("outputs of the model", "float32 under any precision", dtypes, _HINT)
 
 
+def check_loadable(model: keras.Model) -> None:
+    """Checks that Keras can load again what it saves of a model.
+
+    Raises:
+        ConfigError: If it cannot: a layer is not registered, say.
+    """
+    try:
+        config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
+        keras.saving.deserialize_keras_object(config, safe_mode=True)
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}".partition(". ")[0]
+        raise ConfigError("space", "one whose models Keras can load again", cause, _REGISTER) from error
+
+
+_REGISTER = (
+    "Layers and functions of your own need `@keras.saving.register_keras_serializable()`, all that a layer's `__init__` "
+    "takes in its `get_config`, and no `Lambda`."
+)
 _HINT = "`autorec.inputs(hp)` makes the inputs, `autorec.ctr_model` and `autorec.rating_model` the outputs."
 
 

@@ -119,6 +119,11 @@ def to_config(space: Any) -> dict[str, Any]:
     return {"code": f"{code.__module__}.{code.__qualname__}", "note": "give this space again to repeat the search"}
 
 
+def is_stored(config: Mapping[str, Any]) -> bool:
+    """Returns whether what `to_config` wrote holds the whole space, not only where its code was."""
+    return is_stored(config["space"]) if "fixed" in config else "preset" in config
+
+
 def from_config(config: Mapping[str, Any]) -> kt.HyperModel:
     """Returns the space that `to_config` wrote.
 

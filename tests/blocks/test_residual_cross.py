@@ -157,6 +157,18 @@ def test_a_temperature_that_underflows_is_the_floor_and_attends_to_one_column() 
     np.testing.assert_allclose(np.sort(attention, axis=-1)[..., -1], 1, atol=0.05)
 
 
+def test_no_exponent_is_above_0_with_the_few_digits_of_a_product_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = residual_cross.ops.matmul
+    monkeypatch.setattr(residual_cross.ops, "matmul", lambda x, y: exact(_coarse(x), _coarse(y)))
+    query, key = (tf.constant(np.random.default_rng(i).normal(size=(64, 8)), tf.float32) * 1e4 for i in (0, 1))
+    assert np.max(residual_cross.unnormalised(query, key)) == 1.0
+
+
+def _coarse(x: Any) -> Any:
+    """Returns 32-bit numbers as the units of a GPU that multiply matrices read them: with 10 bits of mantissa."""
+    return tf.bitcast(tf.bitwise.bitwise_and(tf.bitcast(x, tf.int32), -(1 << 13)), tf.float32)
+
+
 @pytest.mark.parametrize("size", [1e3, 1e10])
 def test_large_scores_stay_finite_with_their_gradients(size: float) -> None:
     query = tf.constant([[size, -size, 0.0]])

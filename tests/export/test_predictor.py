@@ -34,6 +34,15 @@ def test_a_prediction_does_not_depend_on_the_other_rows() -> None:
     assert np.allclose(whole[:20], alone, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", [lambda rows: rows, lambda rows: rows.to_pandas(), lambda rows: rows.lazy()])
+def test_no_rows_have_no_predictions(kind: Any) -> None:
+    rows = kind(fitted.rows_of_every_kind(6, 4).head(0))
+    found = fitted.of_every_kind().predict(rows)
+    assert found.shape == (0,) and found.dtype == np.float32
+    with pytest.raises(DataError, match="there are no rows"):
+        fitted.of_every_kind().evaluate(rows)
+
+
 def test_several_targets_are_predicted_by_name() -> None:
     found = fitted.searched().predict(fitted.clicks(50, seed=1))
     assert list(found) == ["click", "like"]
