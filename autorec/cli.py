@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autorec import __version__
+import autorec
 from autorec.errors import AutoRecError, ConfigError, DataError
 from autorec.tensorflow_log import import_quietly
 from autorec.training.options import PRECISIONS, TrainOptions
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"example:\n  {_EXAMPLES['search']}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"autorec {__version__}")
+    parser.add_argument("--version", action="version", version=f"autorec {autorec.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_search(commands)
     _add_fit(commands)

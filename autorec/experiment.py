@@ -23,7 +23,7 @@ from autorec.run import Run
 from autorec.searchers.budgets import Budgets
 from autorec.searchers.condensing import MOST_MEMBERS
 from autorec.searchers.ensemble import Ensemble
-from autorec.searchers.ensemble_selection import quick_rule
+from autorec.searchers.ensemble_selection import few_rows, quick_rule
 from autorec.searchers.evolution import Evolution
 from autorec.searchers.executor import Executor
 from autorec.searchers.executors import Execution
@@ -42,7 +42,7 @@ from autorec.steps.clock import Clock
 from autorec.steps.columns import check_several, check_sources, get_schema
 from autorec.steps.course import get_schedule, in_words
 from autorec.steps.encoding import check_encoded, encoded
-from autorec.steps.ensemble import EnsembleMaker
+from autorec.steps.ensemble import MOST_CANDIDATES, EnsembleMaker
 from autorec.steps.forest_model import keep_forest
 from autorec.steps.growth import Growth
 from autorec.steps.leaning import Leaning
@@ -374,6 +374,8 @@ class Experiment:
         """Returns what chooses the trainings behind the search part where an ensemble is made of all."""
         if not self._ends_in_ensemble or self.growth is not None:
             return None
+        if few_rows(labelled(self.cache.validation)):  # no ensemble will be made
+            return None
         maker = self._maker()
         return Leaning(maker, self._timed, maker.refit if self._timed else None)
 
@@ -396,8 +398,9 @@ class Experiment:
     @property
     def _refit(self) -> Refit:
         budgets = self._budgets()
-        # Where one network more is over no limit, and other workers need not follow.
-        fill = self.config.ensemble and self._timed and budgets is None and self.workers.count == 1
+        # Where one network more is over no limit, other workers need not follow, and no curve was fitted to fewer.
+        free = budgets is None and self.config.calibrate is None and self.workers.count == 1
+        fill = self.config.ensemble and self._timed and free
         return Refit(self.run, self.trainer, self.all_rows, self.clock, self._say, budgets, fill)
 
     @property
@@ -441,7 +444,9 @@ class Experiment:
             elif self.run.ensemble is None:
                 rows = good_trials(self.run)
                 rule = quick_rule(labelled(self.cache.validation))
-                self._maker().make(rows, rule, MOST_MEMBERS, enough=MOST_MEMBERS, unless_worse=True)
+                self._maker().make(
+                    rows, rule, MOST_MEMBERS, enough=MOST_MEMBERS, most=MOST_CANDIDATES, unless_worse=True
+                )
         except Exception as error:
             self._say(f"no ensemble, the best trial's model stays: {type(error).__name__}: {error}")
         self.run.retain(self.config.keep, () if self.growth is None else self.growth.members)

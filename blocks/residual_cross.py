@@ -165,8 +165,8 @@ def unnormalised(query: Any, key: Any) -> Any:
     """Returns `exp(q_i k_j - max_j q_i k_j)`, (batch, rank, rank), for queries and keys (batch, rank).
 
     The exponent is `q_i (k_j - max k)` where `q_i` is positive and `q_i (k_j - min k)` where it is negative: a product
-    of thin matrices one of whose two terms is 0. Nothing large cancels, also where a GPU multiplies with few digits, and
-    the large tensor is made once.
+    of thin matrices one of whose two terms is 0. Nothing large cancels, also where a GPU multiplies with few digits,
+    and the large tensor is made once.
     """
     # A softmax does not change by what is subtracted.
     highest = ops.stop_gradient(ops.max(key, axis=-1, keepdims=True))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import nnls
 
-from autorec.searchers.mixture import divergence, fit_weights, least_on_simplex
+from autorec.searchers.mixture import divergence, fit_weights
 from autorec.searchers.panel import Panel
 from autorec.searchers.pruning import SURE, Pruned, check_size
 
 #: Members of an ensemble of which nobody said how many there should be: at most.
 MOST_MEMBERS = 8
+_SUM = 1e3  # weight of the row that says that weights sum to 1, beside a curvature of 1
 
 
 def condense(panel: Panel, size: int | None = None) -> Pruned:
@@ -41,8 +43,9 @@ def condense(panel: Panel, size: int | None = None) -> Pruned:
     members = _not_harmful(panel)
     target = weights = fit_weights(panel, members)
     matrix = divergence(panel, target)
+    roots = _roots(matrix)
     while len(members) > (MOST_MEMBERS if size is None else size):
-        tried = [_nearest(matrix, target, weights, [each for each in members if each != left]) for left in members]
+        tried = [_nearest(roots, target, weights, [each for each in members if each != left]) for left in members]
         distances = [float((each - target) @ matrix @ (each - target)) for each in tried]
         place = _last_least(distances)
         weights = tried[place]
@@ -68,14 +71,25 @@ def _not_harmful(panel: Panel) -> list[int]:
     return members
 
 
-def _nearest(matrix: np.ndarray, target: np.ndarray, start: np.ndarray, members: list[int]) -> np.ndarray:
-    """Returns the weights of some members, 0 for the others, at which the answers are nearest to the target's."""
-    total = start[members].sum()
-    begin = np.zeros(len(target))
-    begin[members] = start[members] / total if total > 0.0 else 1.0 / len(members)
+def _roots(matrix: np.ndarray) -> np.ndarray:
+    """Returns `A` with `A^T A` equal to a matrix whose values are 0 or more, largest 1; all 0 where that is."""
+    values, vectors = np.linalg.eigh(matrix)
+    top = max(float(values[-1]), 0.0)
+    return np.asarray(np.sqrt(np.clip(values / top if top > 0.0 else values * 0.0, 0.0, None))[:, None] * vectors.T)
+
+
+def _nearest(roots: np.ndarray, target: np.ndarray, start: np.ndarray, members: list[int]) -> np.ndarray:
+    """Returns the weights of some members, 0 for the others, at which the answers are nearest to the target's.
+
+    That is least squares of weights that are not negative; that their sum is 1 is one more row, which weighs much.
+    """
+    system = np.vstack([roots[:, members], np.full(len(members), _SUM)])
+    solved, _ = nnls(system, np.append(roots @ target, _SUM), maxiter=100 * len(members))
+    if not roots.any() or not solved.sum() > 0.0:  # all answer alike
+        total = start[members].sum()
+        solved = start[members] / total if total > 0.0 else np.full(len(members), 1.0 / len(members))
     found = np.zeros(len(target))
-    slope = matrix[members] @ (begin - target)
-    found[members] = least_on_simplex(slope, matrix[np.ix_(members, members)], begin[members])
+    found[members] = solved / solved.sum()
     return found
 
 

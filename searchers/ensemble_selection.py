@@ -117,4 +117,9 @@ def cross_fitted(panel: Panel, choose: Choose, *, folds: int = FOLDS, seed: int 
 
 def few(panel: Panel, folds: int = FOLDS) -> bool:
     """Returns whether the labelled rows of a target are too few to be divided into folds that tell anything."""
-    return panel.labelled < folds * _FOLD_ROWS
+    return few_rows(panel.labelled, folds)
+
+
+def few_rows(rows: int, folds: int = FOLDS) -> bool:
+    """Returns whether so many labelled rows are too few to be divided into folds that tell anything."""
+    return rows < folds * _FOLD_ROWS

@@ -94,7 +94,12 @@ class Votes:
         if self.kind != "binary":
             return self.bins
         share = min(max(float(self.shares @ np.asarray(self.labels, np.float64)), 0.0), 1.0)
-        return (self.scores > np.quantile(self.scores, 1.0 - share)).astype(np.int64)
+        if self.weights is None:
+            border = np.quantile(self.scores, 1.0 - share)
+        else:
+            each = np.broadcast_to(self.shares, self.scores.shape).ravel()
+            border = np.quantile(self.scores.ravel(), 1.0 - share, weights=each, method="inverted_cdf")
+        return (self.scores > border).astype(np.int64)
 
     @cached_property
     def right(self) -> np.ndarray:

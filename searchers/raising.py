@@ -19,6 +19,9 @@ _UNKNOWN_SHARE = 0.5  # the same before any trial shows how long one takes
 _MARGIN = 1.1  # estimates are off by so much
 _SLACK = 2.0  # seconds beyond the usual ones, without which nothing is repeated: cut in its trace it is lost time
 _SPARES = 2  # so many times the finalists are tried, should some fail at full fidelity
+#: Trainings with other seeds at most that an ensemble is made of; behind them the search goes on.
+MOST_REPETITIONS = 40
+_REFIT = 10  # trainings that a refit of an ensemble takes about as long as
 _LEAST = 0.2  # of the time that it usually takes: a first training at full fidelity with less is not begun
 
 # Number of a trial, fidelity, number of the repetition (0 has the trial's seed), time at which its share ends.
@@ -143,7 +146,11 @@ class Raising:
 
     @property
     def _filling(self) -> bool:
-        return self.fill and self.deadline is not None
+        return self.fill and self.deadline is not None and self._repetitions_begun() < MOST_REPETITIONS
+
+    def _repetitions_begun(self) -> int:
+        begun = self._begun()
+        return len(begun) - len(set(begun))
 
     def _begun(self) -> list[int]:
         """Returns whose values were begun to be trained in full, once for each training."""
@@ -151,8 +158,7 @@ class Raising:
 
     def _wanted(self) -> int:
         """Returns how many more trainings an ensemble is to get of what it leans on."""
-        begun = self._begun()
-        return max(self.schedule.finalists * (self.schedule.seeds - 1) - (len(begun) - len(set(begun))), 0)
+        return max(self.schedule.finalists * (self.schedule.seeds - 1) - self._repetitions_begun(), 0)
 
     def _first_seeds(self, order: list[int]) -> list[int]:
         """Trains finalists at full fidelity, and for those that fail the next ones; returns those that did not."""
@@ -265,8 +271,13 @@ class Raising:
         if self.lean is not None:
             needed += self._rounds(self._wanted()) * single + (_SLACK if self._wanted() else 0.0)
         most = self.total * (_REDUCED_SHARE if self.schedule.reduced else _FULL_SHARE)
-        if self.lean is not None and self._filling:
-            most = needed = max(most, _LEANING_SHARE * self.total)
+        if self._filling and self.lean is not None:
+            trainings = self._rounds(MOST_REPETITIONS - self._repetitions_begun()) + _REFIT
+            most = max(most, _LEANING_SHARE * self.total)
+            needed = min(most, trainings * single)
+        elif self.fill and self.lean is not None:
+            needed += self._kept()
+            most = max(most, needed)
         return min(_MARGIN * max(needed, newcomer), most) if most >= self._floor() else 0.0
 
     def _done(self, numbers: list[int], fidelity: Fidelity, repetition: int = 0) -> int:

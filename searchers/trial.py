@@ -245,7 +245,7 @@ class TrialTrainer:
             seed=job.seed,
             callbacks=[*copy_callbacks(self._originals), *self._progress(job)],
             deadline=None if job.deadline is None else job.deadline - self.tail,
-            objective=epoch_metric(self.objective, validation.rows),
+            objective=epoch_metric(self.objective, validation, self.layout),
         )
         self._trained = time.monotonic()
         if result.failure is not None and self.emit is not None:
@@ -337,6 +337,15 @@ class TrialTrainer:
         options = self.options.tune(hp)
         with using_precision(self.options.precision), self.workers.scope():
             return build(self.space, hp, layout or self.layout), options
+
+    def refitted_size(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Returns the bytes of the weights that trials will have behind a refit, on the columns of `all_rows`."""
+        layout = self._all_rows().layout
+        try:
+            models = (self._build(_hyperparameters(row["values"]), row["seed"], layout)[0] for row in rows)
+            return sum(model_size(model) for model in models)
+        finally:
+            clear()
 
     def refit(self, row: Mapping[str, Any], deadline: float | None = None) -> Any:
         """Trains a finished trial once more, on all rows, by the epochs that made its best weights.

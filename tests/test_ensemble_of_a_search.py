@@ -306,7 +306,7 @@ def test_a_search_ends_in_eight_and_fewer_only_where_that_is_clearly_better(
     for refit in (False, True):
         rec = CTRRecommender(DNN(dim=4))
         rec.search(clicks(200), target="click", max_trials=1, ensemble=True, refit=refit, **QUICK)
-    wanted = (rule, 8), {"enough": 8, "unless_worse": True}
+    wanted = (rule, 8), {"enough": 8, "most": 30, "unless_worse": True}
     assert seen == [(*wanted, False), (*wanted, True)]
 
 

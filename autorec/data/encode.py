@@ -209,6 +209,7 @@ class _Finish:
         for name, part in description.items():
             if part["rows"] == 0:
                 raise DataError(f"there is no {name} row; {self.first.writers['train'].rows} rows were read")
+        self._scale_weights(description)
         vocabularies, ids_of = self._vocabularies()
         vectors = self._vectors(vocabularies)
         layout = self._layout(vocabularies, description)
@@ -228,6 +229,22 @@ class _Finish:
             how.progress({"event": "trees"})
             TreeColumns(encoder, self.folder, description, how.seed, how.deadline, self._say).make()
         return encoder, {"parts": description, "pretrained": vectors, "attributes": attributes}
+
+    def _scale_weights(self, description: Mapping[str, Any]) -> None:
+        """Divides the rows' weights by their mean over the training rows: their unit says nothing.
+
+        Otherwise it would be a factor of the losses, and what stands beside them, an L2, would weigh more or less.
+        """
+        if self.schema.weight is None:
+            return
+        weights = {
+            name: np.memmap(self.folder / name / "weights.bin", np.float32, "r+") for name, part in description.items()
+        }
+        mean = float(np.mean(weights["train"], dtype=np.float64))
+        for each in weights.values():
+            if mean > 0.0:
+                each /= np.float32(mean)
+                each.flush()
 
     def _say(self, text: str) -> None:
         self.how.progress({"event": "message", "text": text})

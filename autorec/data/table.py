@@ -33,9 +33,7 @@ _ALLOWED = (
 )
 
 
-def as_source(
-    data: Any, y: Any = None, target: str | Sequence[str] | None = None, *, empty: bool = False
-) -> Source:
+def as_source(data: Any, y: Any = None, target: str | Sequence[str] | None = None, *, empty: bool = False) -> Source:
     """Returns the source of a table in any of the forms that AutoRec takes.
 
     Args:

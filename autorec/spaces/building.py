@@ -73,8 +73,8 @@ def check_loadable(model: keras.Model) -> None:
 
 
 _REGISTER = (
-    "Layers and functions of your own need `@keras.saving.register_keras_serializable()`, all that a layer's `__init__` "
-    "takes in its `get_config`, and no `Lambda`."
+    "Layers and functions of your own need `@keras.saving.register_keras_serializable()`, all that a layer's "
+    "`__init__` takes in its `get_config`, and no `Lambda`."
 )
 _HINT = "`autorec.inputs(hp)` makes the inputs, `autorec.ctr_model` and `autorec.rating_model` the outputs."
 

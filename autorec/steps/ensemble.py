@@ -23,11 +23,15 @@ from autorec.searchers.budgets import Budgets, OverBudget, model_size
 from autorec.searchers.diversity import diversity
 from autorec.searchers.ensemble import depth_of
 from autorec.searchers.ensemble_selection import Choose, best_single, check_selection, cross_fitted, few, select
+from autorec.searchers.forward_selection import forward_selection
+from autorec.searchers.mixture import one_thread
 from autorec.searchers.outputs import outputs_of, read_outputs, write_outputs
 from autorec.searchers.panel import Panel
 from autorec.searchers.pruning import ALPHA, LEAST, SURE, Pruned
 from autorec.steps.members import Row, check_size, metrics_of, name_of, named_trials, panel_of
 
+#: Trainings at most that the ensemble of a search is chosen from: the time of a choice grows with their cube.
+MOST_CANDIDATES = 30
 _COST = 3.0  # to load, join and save a member takes so many times what it takes to load it
 
 
@@ -83,6 +87,7 @@ class EnsembleMaker:
         alpha: float = ALPHA,
         start: str = "best",
         enough: int = LEAST,
+        most: int | None = None,
         unless_worse: bool = False,
         rule: str | None = None,
     ) -> bool:
@@ -91,6 +96,7 @@ class EnsembleMaker:
         Args:
             rows: Rows of the trials, the best first.
             pruning, size, alpha, start, enough: See `autorec.searchers.ensemble_selection.select`.
+            most: Candidates at most, or None: of more those stay that forward selection takes, then the best.
             unless_worse: Whether nothing is made if it validates worse than the best trial by more than two standard
                 errors, on rows by which neither was chosen.
             rule: Name of the rule by which the trials were pruned already, to be written down.
@@ -105,13 +111,19 @@ class EnsembleMaker:
         check_selection(pruning, size, alpha, start, enough)
         known = self.answers(rows)
         cost = self._seconds_a_member(known)
-        most = self._in_time(cost, len(known))
-        if not known or most < (2 if unless_worse else 1):
-            few = "there is one trial alone" if len(known) == 1 else "there is no time to join two trials"
-            self.say(f"no ensemble: {few if known else 'no trial answers'}")
+        joined = self._in_time(cost, len(known))
+        if not known or joined < (2 if unless_worse else 1):
+            cause = "there is one trial alone" if len(known) == 1 else "there is no time to join two trials"
+            self.say(f"no ensemble: {cause if known else 'no trial answers'}")
             return False
         panel = panel_of([outputs for _, outputs in known], self.part, self.layout, seed=self.seed)
-        size = min(size or panel.size, most) if most < panel.size or size is not None else None
+        if unless_worse and few(panel):
+            self.say("no ensemble: the validation rows are too few to tell whether it is worse")
+            return False
+        if most is not None and len(known) > most:
+            places = telling(panel, most)
+            known, panel = [known[place] for place in places], panel.of(places)
+        size = min(size or panel.size, joined) if joined < panel.size or size is not None else None
 
         def choose(some: Panel, size: int | None, by: str | None) -> tuple[Pruned, str | None]:
             return select(some, by, size=size, seed=self.seed, alpha=alpha, start=start, enough=enough)
@@ -159,7 +171,7 @@ class EnsembleMaker:
             left = self.deadline - time.monotonic() - cost * len(members)
             if self.refit([row for row in members if row["number"] is not None]) <= left:
                 return found
-            if len(members) <= LEAST:
+            if len(members) <= LEAST or time.monotonic() >= self.deadline:
                 break
             found = choose(len(members) - 1)
         return chosen
@@ -180,14 +192,11 @@ class EnsembleMaker:
     def _is_worse(self, panel: Panel, chosen: Pruned, choose: Choose, best: Choose) -> bool:
         """Returns whether an ensemble validates worse than the best trial, both chosen without the rows that judge.
 
-        An ensemble of one trial is taken for worse, and any where there are too few rows.
+        An ensemble of one trial is taken for worse.
 
         A mean of good models is hardly ever worse than the one that looks best of many, and few rows cannot tell: it is
         worse where it loses by more than two standard errors of the difference.
         """
-        if few(panel):
-            self.say("no ensemble: the validation rows are too few to tell whether it is worse")
-            return True
         seed = self.seed + 1  # other folds than those by which a rule was chosen
         alone = cross_fitted(panel, best, seed=seed)
         together = cross_fitted(panel, choose, seed=seed)
@@ -287,6 +296,13 @@ def in_words(event: Mapping[str, Any]) -> str:
     text = f"{event['name']} of {len(event['candidates'])} trials ({event['pruning'] or 'unpruned'}): {members}"
     text += f"; validation loss {event['loss']:.5f}, best trial alone {event['best_single_loss']:.5f}"
     return f"{text}; members disagree on {event['diversity']['disagreement']:.1%} of the rows"
+
+
+def telling(panel: Panel, most: int) -> list[int]:
+    """Returns the numbers of so many members, rising: those that forward selection weighs most, then the first."""
+    with one_thread():
+        weights = forward_selection(panel).weights
+    return sorted(np.argsort(-weights, kind="stable")[:most].tolist())
 
 
 def _best_trial(rows: Sequence[Row]) -> Choose:

@@ -18,6 +18,7 @@ from autorec.training.validation import measure
 
 #: Validation rows by which members are chosen, at most; among 30 trials a rule takes a second with so many, `auto` ten.
 ROWS = 10_000
+_RARE = 500  # rows of a class, of fewer of which a draw of all rows alike has too few
 
 Row = dict[str, Any]
 
@@ -78,28 +79,53 @@ def _number(run: Run, trial: Any) -> int | str:
 def panel_of(outputs: Sequence[np.ndarray], part: Part, layout: Layout, *, seed: int = 0, most: int = ROWS) -> Panel:
     """Returns what trials answer for the labelled validation rows, or for some of them where they are many.
 
+    Rows are drawn alike, but where few of them are of a class of clicks, which tells nearly all there is to tell. Then
+    as many of it are taken as there are, up to half, and the others weigh more.
+
     Args:
         outputs: (targets, rows) of each trial.
         part: The validation rows.
         layout: Their columns.
         seed: Seed of the rows that are taken.
-        most: Most rows.
+        most: Most rows of a target.
     """
-    stacked = np.stack(outputs)  # (members, targets, rows)
-    taken = np.ones(part.rows, bool)
-    if part.rows > most:
-        taken[np.random.default_rng([seed, 8]).permutation(part.rows)[most:]] = False
+    order = np.random.default_rng([seed, 8]).permutation(part.rows)
     votes = []
     for place, target in enumerate(layout.targets):
         labels = np.asarray(part.labels[:, place])
-        rows = np.flatnonzero(taken & ~np.isnan(labels))
+        rows, weights = _drawn(labels, order, most, target.kind == "binary")
+        if part.weights is not None:
+            given = np.asarray(part.weights)[rows]
+            weights = given if weights is None else weights * given
         if len(rows):
-            weights = None if part.weights is None else np.asarray(part.weights)[rows]
             bounds: dict[str, Any] = {}
             if target.kind == "real":
                 bounds = {"scale": target.std, "low": target.low, "high": target.high}
-            votes.append(Votes(stacked[:, place, rows], labels[rows], target.kind, weights, numbers=rows, **bounds))
+            own = np.stack([each[place][rows] for each in outputs])  # (members, rows)
+            votes.append(Votes(own, labels[rows], target.kind, weights, numbers=rows, **bounds))
     return Panel(votes)
+
+
+def _drawn(labels: np.ndarray, order: np.ndarray, most: int, binary: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns the numbers of labelled rows, rising, at most so many, and what each stands for, or None for one."""
+    taken = np.zeros(len(labels), bool)
+    taken[order[:most]] = True
+    rows = np.flatnonzero(taken & ~np.isnan(labels))
+    if not binary or len(labels) <= most:
+        return rows, None
+    ones = int((labels[rows] > 0.5).sum())
+    rare = ones < len(rows) - ones  # whether ones are the rarer class
+    if min(ones, len(rows) - ones) >= _RARE:
+        return rows, None
+    shuffled = order[~np.isnan(labels[order])]
+    of_rare = (labels[shuffled] > 0.5) == rare
+    few, many = shuffled[of_rare], shuffled[~of_rare]
+    kept = [few[: most // 2], many[: most - min(len(few), most // 2)]]
+    stands_for = [len(all_rows) / max(len(some), 1) for all_rows, some in zip((few, many), kept)]
+    rows = np.concatenate(kept)
+    weights = np.repeat(stands_for, [len(some) for some in kept])
+    rising = np.argsort(rows)
+    return rows[rising], weights[rising]
 
 
 def labelled(part: Part) -> int:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
+
 from autorec.data.cache import Cache
 from autorec.ensembles import join
 from autorec.errors import AutoRecError, TrialFailed
@@ -22,6 +24,7 @@ from autorec.steps.forest_model import forest_model
 
 _MARGIN = 1.1  # estimates are off by so much
 _UNKNOWN = 1.0  # seconds that are taken for an encoding that nobody measured
+_ENOUGH = 0.8  # of an ensemble's weight, which members that were refitted have to have if others came too late
 _SAVING = 0.5  # seconds that it takes at least to join and save a network
 #: Networks at most where time is filled with them: a second one of each trial is worth most.
 MOST_NETWORKS = 12
@@ -123,11 +126,29 @@ class Refit:
     def _make(self, members: Sequence[_Member], forest: float, deadline: float | None) -> None:
         if self.trainer.workers.count == 1:
             self.all_rows()  # several encode the rows together, when they are told to train on them
-        for member in members:
-            self._train(member, deadline)
+            self._check_size(members)
+        trained = self._trained(members, forest, deadline)
         if self.fill and deadline is not None:
-            self._fill(members, len(members) + (forest > 0.0), deadline)
-        self._write(members, forest)
+            self._fill(trained, len(trained) + (forest > 0.0), deadline)
+        self._write(trained, forest)
+
+    def _check_size(self, members: Sequence[_Member]) -> None:
+        """Refuses, before any training, what is over the limit of the size: of all rows there are larger tables."""
+        if self.budgets is not None and self.budgets.max_model_size is not None:
+            self.budgets.check({"model_size": self.trainer.refitted_size([member.row for member in members])})
+
+    def _trained(self, members: Sequence[_Member], forest: float, deadline: float | None) -> list[_Member]:
+        """Trains the members, the heaviest first, and leaves out what comes too late if the others weigh enough."""
+        for member in sorted(members, key=lambda each: -each.weight):
+            try:
+                self._train(member, deadline)
+            except TrialFailed as error:
+                held = forest + sum(each.weight for each in members if each.networks)
+                if held < _ENOUGH:
+                    raise
+                self.say(f"a refit without what weighs least, {1 - held:.0%} of the ensemble: {error}")
+                break
+        return [member for member in members if member.networks]
 
     def _train(self, member: _Member, deadline: float | None) -> None:
         begin, seed = time.monotonic(), member.next_seed
@@ -139,7 +160,7 @@ class Refit:
         for networks in range(count + 1, MOST_NETWORKS + 1):
             end = deadline - max(self.trainer.tail, _SAVING) * networks
             fitting = [each for each in members if time.monotonic() + _MARGIN * each.seconds <= end]
-            if not fitting:
+            if not fitting or not self._room(members):
                 return
             member = max(fitting, key=lambda each: each.gain)
             self.say(f"there is time left: trial {member.row['number']} once more on all rows, with another seed")
@@ -149,18 +170,26 @@ class Refit:
                 self.say(f"without it: {_cause(error)}")
                 return
 
+    def _room(self, members: Sequence[_Member]) -> bool:
+        """Returns whether there is memory for one more network: its optimizer's moments, the training, and the copies
+        of all that are joined and saved.
+        """
+        sizes = [model_size(network) for member in members for network in member.networks.values()]
+        return 4 * max(sizes) + 2 * sum(sizes) < psutil.virtual_memory().available
+
     def _write(self, members: Sequence[_Member], forest: float) -> None:
         """Joins the networks and keeps the model with the encoder of its rows."""
         cache = self.all_rows()
+        total = forest + sum(member.weight for member in members)
         models = [network for member in members for network in member.networks.values()]
         networks: list[dict[str, Any]] = [
-            {"trial": member.row["number"], "seed": seed, "weight": member.weight / len(member.networks)}
+            {"trial": member.row["number"], "seed": seed, "weight": member.weight / len(member.networks) / total}
             for member in members
             for seed in member.networks
         ]
         if forest > 0.0:
             models.append(forest_model(cache.layout))
-            networks.append({"trial": FOREST, "seed": None, "weight": forest})
+            networks.append({"trial": FOREST, "seed": None, "weight": forest / total})
         model = models[0] if len(models) == 1 else join(models, [network["weight"] for network in networks])
         if self.budgets is not None:
             self.budgets.check({"model_size": model_size(model)})

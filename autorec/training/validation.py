@@ -13,6 +13,7 @@ from autorec.errors import unknown_name
 from autorec.training import metrics
 from autorec.training.prediction import answers, predict
 
+_RARE = 100  # rows of a class, of fewer of which an area under the curve says little
 _BY_KIND = {"binary": ("auc", "log_loss", "ece"), "real": ("mse", "rmse", "mae")}
 
 
@@ -21,24 +22,34 @@ def default_objective(layout: Layout) -> str:
     return "val_auc" if any(target.kind == "binary" for target in layout.targets) else "val_rmse"
 
 
-def epoch_metric(objective: str, rows: int) -> str:
+def epoch_metric(objective: str, part: Part, layout: Layout) -> str:
     """Returns the metric whose best epoch counts where an objective ranks the trials.
 
-    It is the objective, but log loss in place of an area under the curve on fewer than 1,000 validation rows. There the
-    area moves from epoch to epoch mostly by chance, and its best one often is an overfitted one that was lucky; log
-    loss tells the two apart.
+    It is the objective, but log loss in place of an area under the curve on fewer than 1,000 validation rows, or 100 of
+    a class. There the area moves from epoch to epoch mostly by chance, and its best one often is an overfitted one that
+    was lucky; log loss tells the two apart.
 
     Args:
         objective: Metric that ranks the trials.
-        rows: Number of validation rows.
+        part: The validation rows.
+        layout: Their columns.
 
     Example:
-        >>> epoch_metric("val_auc", 800), epoch_metric("val_auc", 50_000)
-        ('val_log_loss', 'val_auc')
+        >>> epoch_metric("val_auc", cache.validation, cache.layout)  # of 800 rows
+        'val_log_loss'
     """
-    if rows >= metrics.FEW or not objective.endswith("auc"):
+    if not objective.endswith("auc") or (part.rows >= metrics.FEW and _rarest(part, layout) >= _RARE):
         return objective
     return objective.removesuffix("auc").removesuffix("g") + "log_loss"
+
+
+def _rarest(part: Part, layout: Layout) -> int:
+    """Returns how many rows there are of the class, of any binary target, that has the fewest."""
+    counts = [part.rows]
+    for target, labels in zip(layout.targets, np.asarray(part.labels).T):
+        if target.kind == "binary":
+            counts += [int((labels > 0.5).sum()), int((labels <= 0.5).sum())]
+    return min(counts)
 
 
 def metric_names(layout: Layout, grouped: bool) -> list[str]:

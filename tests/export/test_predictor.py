@@ -38,7 +38,8 @@ def test_a_prediction_does_not_depend_on_the_other_rows() -> None:
 def test_no_rows_have_no_predictions(kind: Any) -> None:
     rows = kind(fitted.rows_of_every_kind(6, 4).head(0))
     found = fitted.of_every_kind().predict(rows)
-    assert found.shape == (0,) and found.dtype == np.float32
+    assert found.shape == (0,)
+    assert found.dtype == np.float32
     with pytest.raises(DataError, match="there are no rows"):
         fitted.of_every_kind().evaluate(rows)
 

@@ -401,6 +401,24 @@ def test_what_an_ensemble_leans_on_fills_its_share_of_the_time(limited: Limited)
     assert all(row["parent"] in (None, 1) for row in rows)
 
 
+def test_repetitions_for_an_ensemble_end_at_some_and_the_search_has_the_rest(limited: Limited) -> None:
+    class Lean:
+        known = False
+
+        def __call__(self) -> int:
+            self.known = True
+            return 1
+
+        def kept(self, left: float) -> float:
+            return 5.0 if self.known else 0.0
+
+    _, run, took = limited(300.0, schedule=Schedule(finalists=2, seeds=2), lean=Lean(), per_row=0.001)
+    own = [row["parent"] is None for row in run.trials()]
+    assert own.count(False) == raising.MOST_REPETITIONS
+    assert own.count(True) > 200
+    assert 280.0 <= took <= 300.0 - 5.0
+
+
 @pytest.mark.parametrize(("kept", "ends"), [(40.0, (140.0, 160.0)), (90.0, (100.0, 115.0)), (300.0, (190.0, 200.0))])
 def test_repetitions_for_an_ensemble_leave_what_its_refit_needs_if_there_is_as_much(
     limited: Limited, kept: float, ends: tuple[float, float]

@@ -144,7 +144,19 @@ def test_on_few_validation_rows_log_loss_chooses_the_epoch(
 ) -> None:
     with Run(tmp_path) as run:
         trainer = trainer_of(run, objective=objective)
-        trainer.validation = Part({}, np.zeros((rows, 1), np.float32))
+        trainer.validation = Part({}, np.arange(rows, dtype=np.float32)[:, None] % 2)
+        trainer(job_of())
+    assert calls[0]["objective"] == expected
+
+
+@pytest.mark.parametrize(("ones", "expected"), [(99, "val_log_loss"), (100, "val_auc")])
+def test_on_few_rows_of_a_class_log_loss_chooses_the_epoch(
+    tmp_path: Path, calls: list[Any], ones: int, expected: str
+) -> None:
+    with Run(tmp_path) as run:
+        trainer = trainer_of(run, objective="val_auc")
+        trainer.layout = small.layout()
+        trainer.validation = Part({}, (np.arange(5000)[:, None] < ones).astype(np.float32))
         trainer(job_of())
     assert calls[0]["objective"] == expected
 
@@ -179,7 +191,7 @@ def test_few_validation_rows_of_one_class_are_not_what_cheap_trials_are_judged_b
     tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged: list[Part] = []
-    monkeypatch.setattr(module, "epoch_metric", lambda objective, rows: judged.append(rows) or objective)
+    monkeypatch.setattr(module, "epoch_metric", lambda objective, part, _: judged.append(part.rows) or objective)
     labels = np.zeros((2000, 1), np.float32)
     labels[::1000] = 1.0  # two ones: a hundred rows by chance have none
     with Run(tmp_path) as run:

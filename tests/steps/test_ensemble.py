@@ -140,6 +140,16 @@ def test_it_has_as_many_members_as_can_be_refitted(run: Run, seconds: dict[int, 
     assert len(run.events("ensemble")[0]["members"]) == members
 
 
+def test_of_many_trials_those_take_part_that_tell_most_and_the_best(run: Run) -> None:
+    truth = 2 * PART.labels[:, 0] - 1
+    for number in range(4, 12):
+        add(run, number, 0.5 - number / 100)
+        write_outputs(run.trial_directory(number), np.zeros((1, PART.rows), np.float32))
+    write_outputs(run.trial_directory(11), 2.0 * truth[None].astype(np.float32))  # last, and right
+    assert maker(run).make(good_trials(run), None, most=4)
+    assert run.events("ensemble")[0]["candidates"] == [3, 2, 0, 11]
+
+
 def test_too_few_rows_tell_nothing(run: Run) -> None:
     said: list[str] = []
     part = small.part(90, seed=5)

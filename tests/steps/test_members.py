@@ -64,6 +64,24 @@ def test_a_panel_has_the_labelled_rows_of_each_target() -> None:
     np.testing.assert_array_equal(panel.votes[1].weights, [2.0, 3.0])  # type: ignore[arg-type]
 
 
+def test_of_rare_clicks_a_panel_has_all_that_there_are_and_its_loss_is_that_of_all_rows() -> None:
+    rng = np.random.default_rng(0)
+    labels = (rng.random((50_000, 1)) < 0.004).astype(np.float32)
+    outputs = [rng.normal(-5 + 2 * labels[:, 0], 1.0).astype(np.float32)[None] for _ in range(2)]
+    part = Part({}, labels)
+    [votes] = panel_of(outputs, part, small.layout(), most=2000).votes
+    assert int(votes.labels.sum()) == int(labels.sum()) > 150
+    assert len(votes.labels) == 2000
+    assert (np.diff(votes.numbers) > 0).all()  # type: ignore[arg-type]
+    assert votes.weights is not None
+    assert votes.weights.sum() == pytest.approx(50_000)
+    whole = panel_of(outputs, part, small.layout(), most=50_000)
+    weights = np.array([0.5, 0.5])
+    assert votes.loss(weights) == pytest.approx(whole.loss(weights), rel=0.03)
+    assert votes.decisions.mean(1) @ [0.5, 0.5] > 0.01  # of the rows that are here, not of all
+    assert votes.shares @ votes.decisions[0] == pytest.approx(float(labels.mean()), rel=0.5)
+
+
 def test_of_many_rows_a_panel_has_some() -> None:
     outputs = [np.zeros((1, PART.rows))]
     assert len(panel_of(outputs, PART, LAYOUT, most=40).votes[0].labels) == 40

@@ -40,6 +40,9 @@ class Trainer:
         self.asked: list[int] = []
         self.seeds: list[int] = []
 
+    def refitted_size(self, rows: list[dict[str, Any]]) -> int:
+        return 8 * len(rows)
+
     def refit(self, row: dict[str, Any], deadline: float | None) -> keras.Model:
         self.asked.append(row["number"])
         self.seeds.append(row["seed"])
@@ -241,9 +244,42 @@ def test_one_that_fails_leaves_the_model_as_it_is(run: Run, error: Exception, wo
     assert not (run.directory / REFIT).exists()
 
 
-def test_one_that_became_too_large_is_not_taken(run: Run) -> None:
-    said: list[str] = []
-    refit(run, said=said, size=7).make()
+@pytest.mark.parametrize(("heavy", "kept"), [(0.8, True), (0.79, False)])
+def test_where_one_member_comes_too_late_the_others_stay_if_they_weigh_enough(
+    run: Run, heavy: float, kept: bool
+) -> None:
+    class Late(Trainer):
+        def refit(self, row: dict[str, Any], deadline: float | None) -> keras.Model:
+            if self.asked:
+                raise TrialFailed("the time was over before it ended")
+            return super().refit(row, deadline)
+
+    trainer, said = Late(), list[str]()
+    ensemble(run, t1=1.0 - heavy, t2=heavy)
+    refit(run, trainer, said).make()
+    assert trainer.asked == [2]  # the heaviest first
+    if kept:
+        assert networks(run) == [2]
+        assert answer(run) == 2.0
+        assert said[-1] == "a refit without what weighs least, 20% of the ensemble: the time was over before it ended"
+    else:
+        assert run.refit is None
+
+
+@pytest.mark.parametrize(("available", "trials"), [(64, [1, 2]), (65, [1, 2, 2])])
+def test_none_is_added_where_the_memory_may_not_hold_it(
+    run: Run, slow: Slow, monkeypatch: pytest.MonkeyPatch, available: int, trials: list[int]
+) -> None:
+    ensemble(run, t1=0.4, t2=0.6)
+    monkeypatch.setattr(refit_module.psutil, "virtual_memory", lambda: SimpleNamespace(available=available))
+    refit(run, slow, fill=True, limit=1e4, begin=0.0).make()  # a network has 8 bytes: 4 * 8 + 2 * 8 for each
+    assert networks(run) == trials
+
+
+def test_one_that_became_too_large_is_not_trained(run: Run) -> None:
+    trainer, said = Trainer(), list[str]()
+    refit(run, trainer, said, size=7).make()
+    assert trainer.asked == []
     assert said[-1] == "no refit, the model as it is stays: model size 8 bytes is over max_model_size 7 bytes"
     assert run.refit is None
 
