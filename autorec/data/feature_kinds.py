@@ -29,7 +29,8 @@ class Found:
 
     Args:
         feature: The feature, None if the column is to be left out.
-        distinct: Number of distinct values in the sample, 0 if all are missing.
+        distinct: Number of distinct values in the sample, 0 if all are missing. One value that some rows lack makes
+            two to `infer`.
         warnings: What should be looked at.
     """
 
@@ -64,6 +65,23 @@ def feature_of(name: str, column: pa.ChunkedArray, *, is_id: bool, is_time: bool
                 f"schema.drop({name!r})"
             )
     return found
+
+
+def present(array: pa.Array) -> tuple[pl.Series, bool]:
+    """Returns the values that are there, those of lists one after the other, and whether a row is without any.
+
+    Args:
+        array: Values of one of a source's types, no dictionary.
+    """
+    values: Any = pl.from_arrow(array)
+    if isinstance(values.dtype, pl.List):
+        lists = values.list.drop_nulls()
+        return lists.explode().drop_nulls(), bool((lists.list.len().fill_null(0) == 0).any())
+    if values.dtype == pl.String:
+        found = values.filter(values != "")
+    else:
+        found = values.filter(values.is_finite()) if values.dtype == pl.Float64 else values.drop_nulls()
+    return found, len(found) < len(values)
 
 
 def _of_numbers(name: str, values: pl.Series, is_id: bool, is_time: bool) -> Found:

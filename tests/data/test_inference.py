@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from autorec.data.demo import click_log
+from autorec.data.encode import encode
 from autorec.data.inference import SAMPLE, describe, infer
 from autorec.data.schema import Schema
+from autorec.data.source import even_rows
+from autorec.data.table import as_source
 from autorec.errors import ConfigError, DataError
 
 ROWS = 5_000
@@ -216,6 +221,64 @@ def test_a_column_that_varies_only_outside_the_sample_is_kept(tmp_path: Path) ->
         pa.table({"rare": rare, "x": np.arange(rows) % 7, "click": np.arange(rows) % 2}), tmp_path / "x.parquet"
     )
     assert "rare" in infer(tmp_path / "x.parquet", target="click")
+
+
+ONE_OR_MISSING: dict[str, list[Any]] = {
+    "fraction": [0.5, None],
+    "whole number": [7, None],
+    "text": ["yes", ""],
+    "list": [["a"], []],
+    "list or none": [["a"], None],
+    "time": [datetime(2024, 1, 5), None],
+}
+
+
+@pytest.mark.parametrize("case", ONE_OR_MISSING)
+def test_one_value_that_is_missing_in_some_rows_is_a_feature_that_is_encoded(case: str, tmp_path: Path) -> None:
+    data = {"x": ONE_OR_MISSING[case] * 30, "other": list(range(4)) * 15, "click": [0, 1, 1] * 20}
+    schema = infer(data, target="click")
+    assert "x" in schema
+    layout = encode(as_source(data), schema, tmp_path / "cache").layout
+    assert all(column.std > 0 and column.log_std > 0 for column in layout.numbers)
+
+
+def test_of_long_tables_too_columns_are_kept_that_miss_their_one_value_somewhere() -> None:
+    rows = SAMPLE + 50_000
+    last = pa.array([True] * (rows - 1) + [False])
+    one = {
+        "number": pa.array([1.5] * rows),
+        "text": pa.array(["a"] * rows),
+        "history": pa.array([["a", "a"]] * rows),
+    }
+    some = {name: pc.if_else(last, values, None) for name, values in one.items()}
+    some["words"] = some["text"].dictionary_encode()
+    same = {f"{name} alone": values for name, values in one.items()}
+    empty = {"empty": pa.nulls(rows, pa.float64()), "empty lists": pa.array([[]] * rows, pa.list_(pa.string()))}
+    table = pa.table({**some, **same, **empty, "x": np.arange(rows) % 7, "click": np.arange(rows) % 2})
+    schema = infer(table, target="click")
+    assert schema.names == [*some, "x"]
+    assert sorted(schema.warnings) == [
+        "`empty lists` has no value in any row; it was left out",
+        "`empty` has no value in any row; it was left out",
+        *(f"`{name}` has one value only; it was left out" for name in ("history alone", "number alone", "text alone")),
+    ]
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_column_whose_only_value_lies_outside_the_sample_is_kept() -> None:
+    rows = SAMPLE + 50_000
+    rare = np.full(rows, np.nan)
+    rare[np.setdiff1d(np.arange(rows), even_rows(rows, SAMPLE))[-1]] = 1.5
+    table = pa.table({"rare": rare, "x": np.arange(rows) % 7, "click": np.arange(rows) % 2})
+    schema = infer(table, target="click")
+    assert (schema["rare"].kind, schema.warnings) == ("numeric", [])
+
+
+def test_values_of_a_dictionary_that_stand_in_no_row_do_not_count() -> None:
+    rows = SAMPLE + 50_000
+    text = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["a", "b"]))
+    table = pa.table({"t": text, "x": np.arange(rows) % 7, "click": np.arange(rows) % 2})
+    assert infer(table, target="click").names == ["x"]
 
 
 @pytest.mark.parametrize("case", ["number", "category"])
