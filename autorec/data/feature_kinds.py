@@ -13,7 +13,7 @@ import pyarrow as pa
 from autorec.data.arrow_types import TIME
 from autorec.data.name_hints import head_kind, says_sequence, says_time
 from autorec.data.schema import Feature
-from autorec.data.text_kinds import is_comma_text, is_numeric_text, list_kind, separator_of
+from autorec.data.text_kinds import is_comma_text, is_numeric_text, list_kind, no_times, separator_of
 from autorec.data.text_times import MISSING_WORDS, are_dates, are_times
 from autorec.data.whole_numbers import kind_of
 
@@ -178,6 +178,8 @@ def _of_text(name: str, cells: pl.Series, is_id: bool) -> Found:
         return found
     if are_times(written):
         found.feature = Feature(name, "time", "time")
+    elif (others := no_times(written)) is not None:
+        found.warnings.append(_not_all_times(name, others, len(written)))
     elif are_dates(written):
         found.warnings.append(
             f"`{name}` looks like dates that are not written as ISO 8601, such as {written[0]!r}; as categories they "
@@ -199,6 +201,18 @@ def _of_text(name: str, cells: pl.Series, is_id: bool) -> Found:
             f"give lists, or values split at one sign, such as 1|2"
         )
     return found
+
+
+def _not_all_times(name: str, others: pl.Series, cells: int) -> str:
+    if len(others) == 0:
+        return (
+            f"`{name}` holds times written in different ways, read as categories, which say nothing about later times: "
+            "write all with a zone, or all without"
+        )
+    return (
+        f"`{name}` holds times, but {len(others)} of {cells} cells are no times, such as {others[0]!r}, so all are "
+        "read as categories, which say nothing about later times: empty those cells"
+    )
 
 
 def _of_lists(name: str, lists: pl.Series) -> Found:

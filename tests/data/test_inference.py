@@ -132,6 +132,22 @@ def test_iso_texts_are_times(text: str) -> None:
     assert kind([text.format(day) for day in range(1, 29)]) == "time"
 
 
+@pytest.mark.parametrize("bad", ["unknown", "0000-00-00 00:00", "2024-02-30 10:00", "2024-01-05 25:00"])
+def test_a_few_cells_that_are_no_times_among_times_are_told_and_not_split(bad: str) -> None:
+    cells = [f"2024-01-{i % 28 + 1:02d} {i % 4 + 10}:{i % 5 * 10:02d}" for i in range(300)]
+    cells[7] = bad
+    schema = infer({"seen": [*cells, "NA"], "click": [0] + [0, 1] * 150}, target="click")
+    assert (schema["seen"].kind, schema["seen"].separator) == ("categorical", None)
+    assert f"1 of 300 cells are no times, such as {bad!r}" in schema.warnings[0]
+
+
+def test_times_with_and_without_a_zone_are_told_and_not_split() -> None:
+    cells = [f"2024-01-{i % 28 + 1:02d} {i % 4 + 10}:{i % 5 * 10:02d}" + "Z" * (i % 2) for i in range(300)]
+    schema = infer({"seen": cells, "click": [0, 0, 1] * 100}, target="click")
+    assert schema["seen"].kind == "categorical"
+    assert "`seen` holds times written in different ways" in schema.warnings[0]
+
+
 def test_an_integer_that_only_orders_the_rows_is_a_number() -> None:
     assert kind(np.random.default_rng(0).permutation(500), time="column") == "numeric"
 
@@ -143,13 +159,35 @@ def test_a_date_written_as_a_whole_number_gets_a_warning() -> None:
     assert "YYMMDDHH" in schema.warnings[0]
 
 
-@pytest.mark.parametrize(("separator", "expected"), [("|", "|"), (",", ","), (", ", ", "), (";", ";"), (" ", " ")])
+@pytest.mark.parametrize(
+    ("separator", "expected"),
+    [("|", "|"), (",", ","), (", ", ", "), (";", ";"), (" ", " "), (" | ", " | "), (" ; ", " ; "), (" , ", " , ")],
+)
 def test_lists_in_a_cell_are_bags(separator: str, expected: str) -> None:
     rng = np.random.default_rng(0)
     genres = np.array(["Action", "Comedy", "Drama", "Horror", "War", "Western"])
     cells = [separator.join(rng.choice(genres, rng.integers(2, 5), replace=False)) for _ in range(500)]
     schema = infer({"genres": cells, "click": np.arange(500) % 2}, target="click")
     assert (schema["genres"].kind, schema["genres"].separator) == ("bag", expected)
+
+
+def test_spaces_belong_to_the_separator_only_where_they_stand_at_nearly_every_sign() -> None:
+    genres = ["Action", "Comedy", "Drama", "War"]
+    pairs = [[a, b] for a in genres for b in genres if a != b]
+    for tight, expected in ((1, " | "), (60, "|")):
+        cells = [("|" if i < tight else " | ").join(pairs[i % 12]) for i in range(240)]
+        schema = infer({"genres": cells, "click": [0, 1] * 120}, target="click")
+        assert schema["genres"].separator == expected
+
+
+@pytest.mark.parametrize("missing", [[], ["NA"]])
+def test_lists_of_small_ids_with_commas_are_bags(missing: list[str]) -> None:
+    rng = np.random.default_rng(0)
+    cells = [
+        ",".join(map(str, rng.choice([*range(7, 19), 101, 205], rng.integers(1, 4), replace=False))) for _ in range(200)
+    ]
+    schema = infer({"shops": [*cells, *missing], "click": [0, 1] * 100 + [1] * len(missing)}, target="click")
+    assert (schema["shops"].kind, schema["shops"].separator) == ("bag", ",")
 
 
 @pytest.mark.parametrize(
@@ -163,6 +201,14 @@ def test_texts_with_a_delimiter_that_are_no_lists_are_categories(cells: list[str
 def test_numbers_written_with_commas_are_categories_with_a_warning(form: str) -> None:
     cells = [form.format(i % 40) for i in range(200)]
     schema = infer({"price": [*cells, "NA"], "click": [0] + [0, 1] * 100}, target="click")
+    assert schema["price"].kind == "categorical"
+    assert f"`price` holds numbers written with commas, such as {cells[0]!r}" in schema.warnings[0]
+
+
+@pytest.mark.parametrize("form", ["{},{:03d}", "1{},{:03d},{:03d}.5", "{},{:02d},{:03d}"])
+def test_thousands_that_come_again_in_other_cells_are_no_lists(form: str) -> None:
+    cells = [form.format(i % 9 + 1, i % 10 * 7, i % 11 * 50) for i in range(1_000)]
+    schema = infer({"price": [*cells, "NA"], "click": [0] + [0, 1] * 500}, target="click")
     assert schema["price"].kind == "categorical"
     assert f"`price` holds numbers written with commas, such as {cells[0]!r}" in schema.warnings[0]
 
