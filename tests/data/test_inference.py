@@ -89,7 +89,20 @@ def test_whole_numbers_with_missing_ones_are_told_apart_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("user_id", "categorical"), ("itemId", "categorical"), ("num_visits", "numeric")]
+    ("name", "expected"),
+    [
+        ("user_id", "categorical"),
+        ("itemId", "categorical"),
+        ("num_visits", "numeric"),
+        ("customer_no", "categorical"),
+        ("item_number", "categorical"),
+        ("StoreNo", "categorical"),
+        ("flight_number", "categorical"),
+        ("number_of_items", "numeric"),
+        ("num_item", "numeric"),
+        ("items_num", "numeric"),
+        ("education-num", "numeric"),
+    ],
 )
 def test_a_name_decides_where_rows_are_few(name: str, expected: str) -> None:
     assert kind(np.arange(30) * 7 % 23, name) == expected
