@@ -13,7 +13,7 @@ import pyarrow as pa
 from autorec.data.arrow_types import TIME
 from autorec.data.name_hints import head_kind, says_sequence, says_time
 from autorec.data.schema import Feature
-from autorec.data.text_kinds import is_comma_text, is_numeric_text, list_kind, separator_of
+from autorec.data.text_kinds import is_comma_text, is_numeric_text, list_kind, no_times, separator_of
 from autorec.data.text_times import MISSING_WORDS, are_dates, are_times
 from autorec.data.whole_numbers import kind_of
 
@@ -29,7 +29,8 @@ class Found:
 
     Args:
         feature: The feature, None if the column is to be left out.
-        distinct: Number of distinct values in the sample, 0 if all are missing.
+        distinct: Number of distinct values in the sample, 0 if all are missing. One value that some rows lack makes
+            two to `infer`.
         warnings: What should be looked at.
     """
 
@@ -64,6 +65,23 @@ def feature_of(name: str, column: pa.ChunkedArray, *, is_id: bool, is_time: bool
                 f"schema.drop({name!r})"
             )
     return found
+
+
+def present(array: pa.Array) -> tuple[pl.Series, bool]:
+    """Returns the values that are there, those of lists one after the other, and whether a row is without any.
+
+    Args:
+        array: Values of one of a source's types, no dictionary.
+    """
+    values: Any = pl.from_arrow(array)
+    if isinstance(values.dtype, pl.List):
+        lists = values.list.drop_nulls()
+        return lists.explode().drop_nulls(), bool((lists.list.len().fill_null(0) == 0).any())
+    if values.dtype == pl.String:
+        found = values.filter(values != "")
+    else:
+        found = values.filter(values.is_finite()) if values.dtype == pl.Float64 else values.drop_nulls()
+    return found, len(found) < len(values)
 
 
 def _of_numbers(name: str, values: pl.Series, is_id: bool, is_time: bool) -> Found:
@@ -160,6 +178,8 @@ def _of_text(name: str, cells: pl.Series, is_id: bool) -> Found:
         return found
     if are_times(written):
         found.feature = Feature(name, "time", "time")
+    elif (others := no_times(written)) is not None:
+        found.warnings.append(_not_all_times(name, others, len(written)))
     elif are_dates(written):
         found.warnings.append(
             f"`{name}` looks like dates that are not written as ISO 8601, such as {written[0]!r}; as categories they "
@@ -181,6 +201,18 @@ def _of_text(name: str, cells: pl.Series, is_id: bool) -> Found:
             f"give lists, or values split at one sign, such as 1|2"
         )
     return found
+
+
+def _not_all_times(name: str, others: pl.Series, cells: int) -> str:
+    if len(others) == 0:
+        return (
+            f"`{name}` holds times written in different ways, read as categories, which say nothing about later times: "
+            "write all with a zone, or all without"
+        )
+    return (
+        f"`{name}` holds times, but {len(others)} of {cells} cells are no times, such as {others[0]!r}, so all are "
+        "read as categories, which say nothing about later times: empty those cells"
+    )
 
 
 def _of_lists(name: str, lists: pl.Series) -> Found:

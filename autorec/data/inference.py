@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from autorec.data import columns
 from autorec.data.arrow_types import CATEGORICAL
-from autorec.data.feature_kinds import Found, feature_of
+from autorec.data.feature_kinds import Found, feature_of, present
 from autorec.data.leaks import separation
 from autorec.data.schema import ROLES, Feature, Schema
 from autorec.data.source import Source
@@ -34,8 +34,8 @@ def infer(
 
     Fractions are numeric; whole numbers are told from ids by the distribution of their values (see
     `autorec.data.whole_numbers`); ISO 8601 texts, timestamps and Unix times are times; texts like `"Action|Comedy"`
-    are bags; lists are bags or sequences; other texts are categories. Columns without a value, or with one value
-    only, are left out with a warning.
+    are bags; lists are bags or sequences; other texts are categories. Columns without a value, or with the same one in
+    every row, are left out with a warning.
 
     Args:
         source: Data in any form that `as_source` takes.
@@ -168,6 +168,8 @@ def _found(source: Source, schema: Schema, sample: pa.Table, name: str) -> Found
     only_group = name == schema.group and name not in (schema.user, schema.item, schema.time)
     if only_group and found.distinct > 1 and sample.num_rows < _OFTEN * found.distinct:
         found.feature = None
+    if found.distinct == 1 and present(sample.column(name).combine_chunks())[1]:
+        found.distinct = 2  # that a value is there or is missing says something, too
     return found
 
 
@@ -191,15 +193,19 @@ def _leave_out(source: Source, schema: Schema, found: Mapping[str, Found]) -> No
 
 
 def _vary(source: Source, names: list[str]) -> set[str]:
-    """Returns the columns with more than one value, reading until all are known or the end."""
-    first: dict[str, Any] = {}
+    """Returns the columns with more than one value, a missing one counted, reading until all are known or the end."""
+    seen: dict[str, set[Any]] = {name: set() for name in names}
     varied: set[str] = set()
     for batch in source.batches(names) if names else ():
         for name, array in zip(names, batch.columns):
-            values = array.dictionary if pa.types.is_dictionary(array.type) else array
-            for value in values.unique():
-                if value.is_valid and value.as_py() != "" and first.setdefault(name, value) != value:
-                    varied.add(name)
+            if name in varied:
+                continue
+            if pa.types.is_dictionary(array.type):
+                array = array.unique().dictionary_decode()  # a dictionary may hold values of other rows
+            values, missing = present(array)
+            seen[name].update(values.unique()[:2].to_list(), [None] * missing)
+            if len(seen[name]) > 1:
+                varied.add(name)
         if len(varied) == len(names):
             break
     return varied
@@ -226,8 +232,9 @@ def _find_leaks(schema: Schema, sample: pa.Table) -> None:
         values = columns.numbers(labels)
         values = np.where(np.isfinite(values), values, np.nan)
         for feature in schema:
-            if feature.kind not in ("bag", "sequence"):
-                found = separation(*_single(sample.column(feature.name).combine_chunks(), feature, values))
+            column = sample.column(feature.name).combine_chunks()
+            if feature.kind not in ("bag", "sequence") and len(present(column)[0]):
+                found = separation(*_single(column, feature, values))
                 if found >= _LEAK:
                     schema.warnings.append(
                         f"`{feature.name}` alone orders `{target}` almost perfectly (AUC {found:.3f} in a sample of "

@@ -16,6 +16,9 @@ _CODES = _set(
     "city region state country county language gender sex flag weekday dow segment cluster label"
 )
 _COUNTS = _set("num number count counts cnt n no total sum avg mean median max min std ratio")
+_LAST = _set("no number num")  # behind the name of a thing they say which one it is: `customer_no`
+_NUMBERED = _set("flight train account invoice ticket phone serial")
+_MANY = _set("ids codes users items categories ads")
 _AMOUNTS = _set(
     "age price prices amount cost fee fare hours minutes seconds days weeks months years duration length len size "
     "width height depth area gain loss income salary revenue budget score rate percent pct quantity qty distance "
@@ -38,14 +41,28 @@ def words(name: str) -> list[str]:
 def whole_numbers_kind(name: str) -> str | None:
     """Returns `numeric` or `categorical` if the name of a column of whole numbers says which, else None."""
     found = words(name)
+    if _is_numbered(found):
+        return "categorical"
     if any(word in _COUNTS for word in found):
         return "numeric"
     for word in reversed(found):  # the head of an English compound stands last: `item_price`, `price_id`
-        if word in _CODES or re.fullmatch(r"(user|item|movie|product|ad|site|app)ids?", word):
+        if _is_code(word):
             return "categorical"
         if word in _AMOUNTS:
             return "numeric"
     return None
+
+
+def _is_code(word: str) -> bool:
+    return word in _CODES or re.fullmatch(r"(user|item|movie|product|ad|site|app)ids?", word) is not None
+
+
+def _is_numbered(found: list[str]) -> bool:
+    """Returns whether a name says the number of a thing, not how many there are: `item_number`, but not `num_items`."""
+    if len(found) < 2 or found[-1] not in _LAST or any(word in _COUNTS for word in found[:-1]):
+        return False
+    thing = found[-2]
+    return thing in _NUMBERED or (_is_code(thing) and thing not in _MANY)
 
 
 def head_kind(name: str) -> str | None:

@@ -60,7 +60,9 @@ class Source(ABC):
         for batch in self.batches(columns):
             low, high = np.searchsorted(chosen, (start, start + batch.num_rows))
             if high > low:
-                pieces.append(batch if total <= rows else batch.take(pa.array(chosen[low:high] - start)))
+                taken = batch if total <= rows else batch.take(pa.array(chosen[low:high] - start))
+                # A piece would keep the whole dictionaries of its batch.
+                pieces.append(pa.RecordBatch.from_arrays([_plain(c) for c in taken.columns], names=batch.schema.names))
             start += batch.num_rows
         return table_of(pieces, self.select(columns))
 

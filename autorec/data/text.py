@@ -29,7 +29,8 @@ class TextSource(Source):
 
     The types come from a pass over the whole file (see `TextColumn`), so that no late row can contradict them. An
     empty field is missing. Where fields are split at semicolons, decimals may stand behind a comma. A column of
-    fractions in which some text stands is refused when it is read.
+    fractions in which some text stands is refused when it is read. A first column of whole numbers without a name is
+    taken as row numbers, as pandas and R write them, and left out with a note.
 
     Args:
         path: The file; `.tsv` is split at tabs, `.csv` at the delimiter its header shows.
@@ -54,13 +55,18 @@ class TextSource(Source):
         self.notes: dict[str, str] = {}
         self._kinds: dict[str, pa.DataType] = {}
         self._mixed: dict[str, DataError] = {}
-        fields = []
+        fields: list[pa.Field] = []
         for name, column in zip(names, learned):
             try:
                 kind, note = column.decide(self.name, name, self.line)
             except DataError as error:  # no matter to who reads other columns
                 self._mixed[name] = error
                 kind, note = pa.float64(), None
+            if not name and not fields and kind == pa.int64():
+                self.notes[name] = (
+                    "the first column, of whole numbers without a name, was taken as row numbers; it is not read"
+                )
+                continue
             self._kinds[name] = kind
             fields.append(pa.field(name, normal_type(kind)))
             if note:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
@@ -10,6 +11,8 @@ from autorec.data import fingerprint
 from autorec.data.arrow_types import is_whole, normal, normal_schema
 from autorec.data.source import BLOCK, Source, repeated_names
 from autorec.errors import DataError
+
+_INDEX = r"__index_level_\d+__"  # what pandas calls an index without a name when it stores a frame
 
 
 class TypedSource(Source):
@@ -23,7 +26,7 @@ class TypedSource(Source):
         overflows: Callable[[str], bool] = lambda name: False,
         problems: Mapping[str, DataError] | None = None,
     ) -> None:
-        """Takes the columns with the types in which they are stored.
+        """Takes the columns with the types in which they are stored; an index that pandas stored is none.
 
         Args:
             fields: The columns.
@@ -34,8 +37,12 @@ class TypedSource(Source):
             DataError: If there is no column, or the problem of the first if none can be read.
         """
         self._fields = fields
-        self.problems = {**repeated_names(fields.names, self.name), **(problems or {})}
-        self.schema, self.notes = normal_schema(field for field in fields if field.name not in self.problems)
+        problems = {**repeated_names(fields.names, self.name), **(problems or {})}
+        index = [name for name in dict.fromkeys([*fields.names, *problems]) if re.fullmatch(_INDEX, name)]
+        self.problems = {name: problem for name, problem in problems.items() if name not in index}
+        self.schema, notes = normal_schema(f for f in fields if f.name not in problems and f.name not in index)
+        note = "this is the index of a pandas frame, which is not read; `reset_index` makes it a column"
+        self.notes = {**notes, **dict.fromkeys(index, note)}
         if not len(self.schema) and not self.notes:
             raise next(iter(self.problems.values()), DataError("there is no column", file=self.name))
         for field in self.schema:

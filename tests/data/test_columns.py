@@ -131,6 +131,11 @@ def test_text_cells_are_split_at_the_separator() -> None:
     assert lists(pa.array(["a|b", "|c||", "", None]), separator="|") == [["a", "b"], ["c"], [], []]
 
 
+def test_a_separator_with_spaces_takes_them_away() -> None:
+    cells = pa.array(["a b | c", " | d", "e|f", "g | "])
+    assert lists(cells, separator=" | ") == [["a b", "c"], ["d"], ["e|f"], ["g"]]
+
+
 def test_the_parts_of_a_text_are_texts() -> None:
     assert lists(pa.array(["07 7"]).dictionary_encode(), separator=" ") == [["07", "7"]]
 

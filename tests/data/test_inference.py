@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from autorec.data.demo import click_log
+from autorec.data.encode import encode
 from autorec.data.inference import SAMPLE, describe, infer
 from autorec.data.schema import Schema
+from autorec.data.source import even_rows
+from autorec.data.table import as_source
 from autorec.errors import ConfigError, DataError
 
 ROWS = 5_000
@@ -84,7 +89,20 @@ def test_whole_numbers_with_missing_ones_are_told_apart_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("user_id", "categorical"), ("itemId", "categorical"), ("num_visits", "numeric")]
+    ("name", "expected"),
+    [
+        ("user_id", "categorical"),
+        ("itemId", "categorical"),
+        ("num_visits", "numeric"),
+        ("customer_no", "categorical"),
+        ("item_number", "categorical"),
+        ("StoreNo", "categorical"),
+        ("flight_number", "categorical"),
+        ("number_of_items", "numeric"),
+        ("num_item", "numeric"),
+        ("items_num", "numeric"),
+        ("education-num", "numeric"),
+    ],
 )
 def test_a_name_decides_where_rows_are_few(name: str, expected: str) -> None:
     assert kind(np.arange(30) * 7 % 23, name) == expected
@@ -127,6 +145,22 @@ def test_iso_texts_are_times(text: str) -> None:
     assert kind([text.format(day) for day in range(1, 29)]) == "time"
 
 
+@pytest.mark.parametrize("bad", ["unknown", "0000-00-00 00:00", "2024-02-30 10:00", "2024-01-05 25:00"])
+def test_a_few_cells_that_are_no_times_among_times_are_told_and_not_split(bad: str) -> None:
+    cells = [f"2024-01-{i % 28 + 1:02d} {i % 4 + 10}:{i % 5 * 10:02d}" for i in range(300)]
+    cells[7] = bad
+    schema = infer({"seen": [*cells, "NA"], "click": [0] + [0, 1] * 150}, target="click")
+    assert (schema["seen"].kind, schema["seen"].separator) == ("categorical", None)
+    assert f"1 of 300 cells are no times, such as {bad!r}" in schema.warnings[0]
+
+
+def test_times_with_and_without_a_zone_are_told_and_not_split() -> None:
+    cells = [f"2024-01-{i % 28 + 1:02d} {i % 4 + 10}:{i % 5 * 10:02d}" + "Z" * (i % 2) for i in range(300)]
+    schema = infer({"seen": cells, "click": [0, 0, 1] * 100}, target="click")
+    assert schema["seen"].kind == "categorical"
+    assert "`seen` holds times written in different ways" in schema.warnings[0]
+
+
 def test_an_integer_that_only_orders_the_rows_is_a_number() -> None:
     assert kind(np.random.default_rng(0).permutation(500), time="column") == "numeric"
 
@@ -138,13 +172,35 @@ def test_a_date_written_as_a_whole_number_gets_a_warning() -> None:
     assert "YYMMDDHH" in schema.warnings[0]
 
 
-@pytest.mark.parametrize(("separator", "expected"), [("|", "|"), (",", ","), (", ", ", "), (";", ";"), (" ", " ")])
+@pytest.mark.parametrize(
+    ("separator", "expected"),
+    [("|", "|"), (",", ","), (", ", ", "), (";", ";"), (" ", " "), (" | ", " | "), (" ; ", " ; "), (" , ", " , ")],
+)
 def test_lists_in_a_cell_are_bags(separator: str, expected: str) -> None:
     rng = np.random.default_rng(0)
     genres = np.array(["Action", "Comedy", "Drama", "Horror", "War", "Western"])
     cells = [separator.join(rng.choice(genres, rng.integers(2, 5), replace=False)) for _ in range(500)]
     schema = infer({"genres": cells, "click": np.arange(500) % 2}, target="click")
     assert (schema["genres"].kind, schema["genres"].separator) == ("bag", expected)
+
+
+def test_spaces_belong_to_the_separator_only_where_they_stand_at_nearly_every_sign() -> None:
+    genres = ["Action", "Comedy", "Drama", "War"]
+    pairs = [[a, b] for a in genres for b in genres if a != b]
+    for tight, expected in ((1, " | "), (60, "|")):
+        cells = [("|" if i < tight else " | ").join(pairs[i % 12]) for i in range(240)]
+        schema = infer({"genres": cells, "click": [0, 1] * 120}, target="click")
+        assert schema["genres"].separator == expected
+
+
+@pytest.mark.parametrize("missing", [[], ["NA"]])
+def test_lists_of_small_ids_with_commas_are_bags(missing: list[str]) -> None:
+    rng = np.random.default_rng(0)
+    cells = [
+        ",".join(map(str, rng.choice([*range(7, 19), 101, 205], rng.integers(1, 4), replace=False))) for _ in range(200)
+    ]
+    schema = infer({"shops": [*cells, *missing], "click": [0, 1] * 100 + [1] * len(missing)}, target="click")
+    assert (schema["shops"].kind, schema["shops"].separator) == ("bag", ",")
 
 
 @pytest.mark.parametrize(
@@ -158,6 +214,14 @@ def test_texts_with_a_delimiter_that_are_no_lists_are_categories(cells: list[str
 def test_numbers_written_with_commas_are_categories_with_a_warning(form: str) -> None:
     cells = [form.format(i % 40) for i in range(200)]
     schema = infer({"price": [*cells, "NA"], "click": [0] + [0, 1] * 100}, target="click")
+    assert schema["price"].kind == "categorical"
+    assert f"`price` holds numbers written with commas, such as {cells[0]!r}" in schema.warnings[0]
+
+
+@pytest.mark.parametrize("form", ["{},{:03d}", "1{},{:03d},{:03d}.5", "{},{:02d},{:03d}"])
+def test_thousands_that_come_again_in_other_cells_are_no_lists(form: str) -> None:
+    cells = [form.format(i % 9 + 1, i % 10 * 7, i % 11 * 50) for i in range(1_000)]
+    schema = infer({"price": [*cells, "NA"], "click": [0] + [0, 1] * 500}, target="click")
     assert schema["price"].kind == "categorical"
     assert f"`price` holds numbers written with commas, such as {cells[0]!r}" in schema.warnings[0]
 
@@ -216,6 +280,64 @@ def test_a_column_that_varies_only_outside_the_sample_is_kept(tmp_path: Path) ->
         pa.table({"rare": rare, "x": np.arange(rows) % 7, "click": np.arange(rows) % 2}), tmp_path / "x.parquet"
     )
     assert "rare" in infer(tmp_path / "x.parquet", target="click")
+
+
+ONE_OR_MISSING: dict[str, list[Any]] = {
+    "fraction": [0.5, None],
+    "whole number": [7, None],
+    "text": ["yes", ""],
+    "list": [["a"], []],
+    "list or none": [["a"], None],
+    "time": [datetime(2024, 1, 5), None],
+}
+
+
+@pytest.mark.parametrize("case", ONE_OR_MISSING)
+def test_one_value_that_is_missing_in_some_rows_is_a_feature_that_is_encoded(case: str, tmp_path: Path) -> None:
+    data = {"x": ONE_OR_MISSING[case] * 30, "other": list(range(4)) * 15, "click": [0, 1, 1] * 20}
+    schema = infer(data, target="click")
+    assert "x" in schema
+    layout = encode(as_source(data), schema, tmp_path / "cache").layout
+    assert all(column.std > 0 and column.log_std > 0 for column in layout.numbers)
+
+
+def test_of_long_tables_too_columns_are_kept_that_miss_their_one_value_somewhere() -> None:
+    rows = SAMPLE + 50_000
+    last = pa.array([True] * (rows - 1) + [False])
+    one = {
+        "number": pa.array([1.5] * rows),
+        "text": pa.array(["a"] * rows),
+        "history": pa.array([["a", "a"]] * rows),
+    }
+    some = {name: pc.if_else(last, values, None) for name, values in one.items()}
+    some["words"] = some["text"].dictionary_encode()
+    same = {f"{name} alone": values for name, values in one.items()}
+    empty = {"empty": pa.nulls(rows, pa.float64()), "empty lists": pa.array([[]] * rows, pa.list_(pa.string()))}
+    table = pa.table({**some, **same, **empty, "x": np.arange(rows) % 7, "click": np.arange(rows) % 2})
+    schema = infer(table, target="click")
+    assert schema.names == [*some, "x"]
+    assert sorted(schema.warnings) == [
+        "`empty lists` has no value in any row; it was left out",
+        "`empty` has no value in any row; it was left out",
+        *(f"`{name}` has one value only; it was left out" for name in ("history alone", "number alone", "text alone")),
+    ]
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_column_whose_only_value_lies_outside_the_sample_is_kept() -> None:
+    rows = SAMPLE + 50_000
+    rare = np.full(rows, np.nan)
+    rare[np.setdiff1d(np.arange(rows), even_rows(rows, SAMPLE))[-1]] = 1.5
+    table = pa.table({"rare": rare, "x": np.arange(rows) % 7, "click": np.arange(rows) % 2})
+    schema = infer(table, target="click")
+    assert (schema["rare"].kind, schema.warnings) == ("numeric", [])
+
+
+def test_values_of_a_dictionary_that_stand_in_no_row_do_not_count() -> None:
+    rows = SAMPLE + 50_000
+    text = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array(["a", "b"]))
+    table = pa.table({"t": text, "x": np.arange(rows) % 7, "click": np.arange(rows) % 2})
+    assert infer(table, target="click").names == ["x"]
 
 
 @pytest.mark.parametrize("case", ["number", "category"])

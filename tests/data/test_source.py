@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +92,27 @@ def test_a_table_of_problems_alone_is_refused() -> None:
         as_source({"note": ["a", 1]})
     with pytest.raises(DataError, match="there is no column"):
         as_source({})
+
+
+class Wide:
+    """A log whose batches bring a dictionary of a megabyte each."""
+
+    name = "wide"
+    rows = 40_000
+    schema = pa.schema([("x", pa.string())])
+
+    def __init__(self) -> None:
+        self.allocated: list[int] = []
+
+    def batches(self, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        for i in range(40):
+            words = pa.array([f"{i}-{k}-" + "x" * 1_000 for k in range(1_000)])
+            self.allocated.append(pa.total_allocated_bytes())
+            codes = pa.array(np.arange(1_000, dtype=np.int32))
+            yield pa.RecordBatch.from_arrays([pa.DictionaryArray.from_arrays(codes, words)], ["x"])
+
+
+def test_a_sample_holds_no_more_than_its_rows() -> None:
+    log = Wide()
+    assert as_source(log).sample(["x"], 40).num_rows == 40
+    assert max(log.allocated) - min(log.allocated) < 5e6

@@ -209,3 +209,25 @@ def test_a_word_for_a_missing_value_beside_one_truth_is_what_the_column_tells(
 ) -> None:
     source = written(tmp_path, "n,x\n" + "".join(f"1,{cell}\n" for cell in cells))
     assert source.schema.field("x").type == kind
+
+
+def test_an_index_that_pandas_wrote_is_no_feature_and_a_note_says_so(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": [0.5, 1.5] * 20, "click": [0, 1, 1, 0] * 10})
+    frame.to_csv(tmp_path / "with.csv")
+    frame.to_csv(tmp_path / "without.csv", index=False)
+    sources = [as_source(tmp_path / name) for name in ("with.csv", "without.csv")]
+    schema = infer(sources[0], target="click")
+    assert schema.names == ["x"]
+    assert schema.warnings == [
+        "``: the first column, of whole numbers without a name, was taken as row numbers; it is not read"
+    ]
+    for source in sources:
+        check_same_columns(schema, source)
+        assert values(source, "x") == [0.5, 1.5] * 20
+    with pytest.raises(DataError, match="was taken as row numbers"):
+        sources[0].select([""])
+
+
+@pytest.mark.parametrize(("text", "names"), [(",n\na,1\nb,2\n", ["", "n"]), ("n,\n1,2\n", ["n", ""])])
+def test_another_column_without_a_name_is_read(text: str, names: list[str], tmp_path: Path) -> None:
+    assert written(tmp_path, text).schema.names == names
