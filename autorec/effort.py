@@ -23,7 +23,7 @@ GROWING, GROWN = "ensemble", "dnn"
 #: What each effort fills in where nothing is given: arguments of `search`, the space also as its configuration.
 #: `time_limit` and `max_trials` only where neither is given.
 EFFORTS: dict[str, dict[str, Any]] = {
-    # A good model soon: the default of `auto`, which is a strong model, and a few steps from it.
+    # A good model soon: the default of `auto`, which is a strong model, and a few others.
     "fast": {"max_trials": 5, "time_limit": 120.0},
     # As good as the time allows: all of the space at low fidelity, what an ensemble leans on over several seeds, and
     # the ensemble unless it is clearly worse than the best trial, trained once more on all rows. More files are kept

@@ -317,6 +317,7 @@ def test_a_search_ends_in_eight_and_fewer_only_where_that_is_clearly_better(
         ({"ensemble": False}, False),
         ({"ensemble": True, "max_trials": 1}, False),
         ({"ensemble": True, "max_model_size": 10**9}, False),
+        ({"ensemble": True, "calibrate": "platt"}, False),
     ],
 )
 def test_a_refit_fills_time_that_the_clock_leaves_where_nothing_else_is_limited(
@@ -331,6 +332,16 @@ def test_a_refit_fills_time_that_the_clock_leaves_where_nothing_else_is_limited(
 
 @pytest.mark.alone
 @pytest.mark.long
+def test_on_too_few_rows_for_an_ensemble_the_best_are_repeated_as_without_one() -> None:
+    said: list[str] = []
+    rec = CTRRecommender(DNN(dim=4))
+    more = {**QUICK, "progress": lambda event: said.append(event.get("text", ""))}
+    rec.search(clicks(300), target="click", max_trials=2, ensemble=True, fidelity="auto", **more)
+    assert any(text.startswith("finals: trials") for text in said)
+    assert not any("ensemble leans on" in text for text in said)
+    assert rec.ensemble_ is None
+
+
 def test_what_fills_the_time_is_in_the_model_that_is_shipped(tmp_path: Path) -> None:
     rec, told, begin = CTRRecommender(DNN(dim=4)), list[str](), time.monotonic()
     more = {**QUICK, "progress": lambda event: told.append(event.get("text", ""))}
