@@ -58,6 +58,9 @@ def _check_type(feature: Feature, source: Source) -> None:
     hint = ""
     if feature.kind == "categorical" and feature.dtype == "string" and received == pa.int64():
         hint = f"; make it text, or set schema[{feature.name!r}].dtype = 'int'"
+    note = source.notes.get(feature.name)  # knows the cell that made it this type
+    if note:
+        hint += f"; {note}"
     raise DataError(
         f"the schema expects {_expected(feature)}, got {_received(received)}{hint}",
         file=source.name,
