@@ -11,9 +11,9 @@ import pyarrow as pa
 from autorec.data import columns
 from autorec.data.arrow_types import TIME
 from autorec.data.long_target import LongTarget
-from autorec.data.schema import Feature, Schema
+from autorec.data.schema import ROLES, Feature, Schema
 from autorec.data.source import Source
-from autorec.errors import DataError, nearest, unknown_name
+from autorec.errors import ConfigError, DataError, nearest, unknown_name
 
 TASKS = ("ctr", "rating")
 _NUMBERS = (pa.int64(), pa.float64())
@@ -58,6 +58,9 @@ def _check_type(feature: Feature, source: Source) -> None:
     hint = ""
     if feature.kind == "categorical" and feature.dtype == "string" and received == pa.int64():
         hint = f"; make it text, or set schema[{feature.name!r}].dtype = 'int'"
+    note = source.notes.get(feature.name)  # knows the cell that made it this type
+    if note:
+        hint += f"; {note}"
     raise DataError(
         f"the schema expects {_expected(feature)}, got {_received(received)}{hint}",
         file=source.name,
@@ -97,6 +100,41 @@ def _expected(feature: Feature) -> str:
 
 def _received(kind: pa.DataType) -> str:
     return f"lists of {_received(kind.value_type)}" if pa.types.is_list(kind) else _WORDS.get(kind, str(kind))
+
+
+def check_roles(source: Source, schema: Schema) -> None:
+    """Checks the columns with a role; reads rows only where times are written as text.
+
+    Raises:
+        ConfigError: If a target has a role.
+        DataError: If a column is absent, a weight is no number, another one holds lists, or a text is no time.
+    """
+    for role in ROLES:
+        name = getattr(schema, role)
+        if name is None:
+            continue
+        if name in schema.targets:
+            raise ConfigError(role, "another column than the target", name)
+        source.select([name])
+        kind = source.schema.field(name).type
+        if role == "weight" and kind not in _NUMBERS:
+            raise DataError(f"a weight must be a number, got {kind}", file=source.name, column=name)
+        if role != "weight" and pa.types.is_list(kind):
+            raise DataError(f"the {role} must be one value, got {kind}", file=source.name, column=name)
+        if role == "time" and kind == pa.string():
+            _check_times(source, name)
+
+
+def _check_times(source: Source, name: str) -> None:
+    """Reads the texts that shall order the rows, while the place of one that is no time can be told."""
+    start = 0
+    for batch in source.batches([name]):
+        try:
+            columns.microseconds(batch.column(0), None, name)
+        except DataError as error:
+            row = None if error.row is None else source.line(start + error.row)
+            raise DataError(error.message, file=source.name, row=row, column=name) from error
+        start += batch.num_rows
 
 
 def check_targets(source: Source, schema: Schema, task: str, *, training: bool = True) -> None:

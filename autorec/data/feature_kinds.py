@@ -16,6 +16,7 @@ from autorec.data.schema import Feature
 from autorec.data.text_kinds import is_comma_text, is_numeric_text, list_kind, no_times, separator_of
 from autorec.data.text_times import MISSING_WORDS, are_dates, are_times
 from autorec.data.whole_numbers import kind_of
+from autorec.errors import DataError
 
 _YEAR = 365.25 * 86_400
 _UNITS = (("s", 1), ("ms", 1_000), ("us", 1_000_000), ("ns", 1_000_000_000))
@@ -47,6 +48,9 @@ def feature_of(name: str, column: pa.ChunkedArray, *, is_id: bool, is_time: bool
         column: Sampled values, of one of a source's types.
         is_id: Whether it is known to hold ids (of users, items, groups).
         is_time: Whether it is known to be the time that orders the rows.
+
+    Raises:
+        DataError: If ids are floats that cannot tell them apart.
     """
     values: Any = pl.from_arrow(column.combine_chunks())
     if pa.types.is_list(column.type):
@@ -95,8 +99,14 @@ def _of_numbers(name: str, values: pl.Series, is_id: bool, is_time: bool) -> Fou
         found = _of_unix_times(name, numbers, dtype, distinct, is_time or says_time(name))
         if found is not None:
             return found
-    small = np.abs(numbers) < 2.0**53 if dtype == "float" else np.ones(len(numbers), bool)
-    if not small.all() or (dtype == "float" and (numbers != np.floor(numbers)).any()):
+    large = np.abs(numbers) >= 2.0**53 if dtype == "float" else np.zeros(len(numbers), bool)
+    fractions = dtype == "float" and (numbers != np.floor(numbers)).any()
+    if is_id and large.any() and not fractions:
+        raise DataError(
+            f"ids of 2^53 and more, such as {numbers[large][0]:.17g}, were rounded by their floats: give Int64 or text",
+            column=name,
+        )
+    if large.any() or fractions:
         return Found(Feature(name, "numeric", dtype), distinct)
     if is_id:
         return Found(Feature(name, "categorical", dtype), distinct)

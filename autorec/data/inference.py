@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from autorec.data import columns
 from autorec.data.arrow_types import CATEGORICAL
+from autorec.data.checks import check_roles
 from autorec.data.feature_kinds import Found, feature_of, present
 from autorec.data.leaks import separation
 from autorec.data.schema import ROLES, Feature, Schema
@@ -60,7 +61,7 @@ def infer(
     schema = Schema(targets=_targets(source, target))
     for role, name in named.items():
         setattr(schema, role, name)
-    _check_roles(source, schema, named)
+    check_roles(source, schema)
     source.select(list(source.problems))  # raises the first: a column is not left out because it cannot be read
     names = [name for name in source.schema.names if name not in schema.targets and name != schema.weight]
     sample = source.sample([*names, *schema.targets], SAMPLE)
@@ -131,34 +132,6 @@ def _targets(source: Source, target: str | Sequence[str] | None) -> list[str]:
     if len(set(names)) < len(names):
         raise ConfigError("target", "a list without repeats", target)
     return names
-
-
-def _check_roles(source: Source, schema: Schema, roles: Mapping[str, str | None]) -> None:
-    for role, name in roles.items():
-        if name is None:
-            continue
-        if name in schema.targets:
-            raise ConfigError(role, "another column than the target", name)
-        source.select([name])
-        kind = source.schema.field(name).type
-        if role == "weight" and kind not in (pa.int64(), pa.float64()):
-            raise DataError(f"a weight must be a number, got {kind}", file=source.name, column=name)
-        if role != "weight" and pa.types.is_list(kind):
-            raise DataError(f"the {role} must be one value, got {kind}", file=source.name, column=name)
-        if role == "time" and kind == pa.string():
-            _check_times(source, name)
-
-
-def _check_times(source: Source, name: str) -> None:
-    """Reads the texts that shall order the rows, while the place of one that is no time can be told."""
-    start = 0
-    for batch in source.batches([name]):
-        try:
-            columns.microseconds(batch.column(0), None, name)
-        except DataError as error:
-            row = None if error.row is None else source.line(start + error.row)
-            raise DataError(error.message, file=source.name, row=row, column=name) from error
-        start += batch.num_rows
 
 
 def _found(source: Source, schema: Schema, sample: pa.Table, name: str) -> Found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,9 @@ from autorec.data.source import BLOCK, Source, placed
 from autorec.errors import ConfigError, DataError, unknown_name
 
 SPLITS = ("random", "time", "user")
+_ENOUGH = 100  # rows of a class to validate on
+_NO_CLASS = 2
+_NO_USER = np.uint64(0)
 
 
 def assign(source: Source, schema: Schema, split: str, fraction: float, seed: int) -> np.ndarray:
@@ -20,8 +23,10 @@ def assign(source: Source, schema: Schema, split: str, fraction: float, seed: in
 
     Args:
         source: The rows; at most one column is read.
-        schema: Names the columns `time` and `user`.
-        split: `random`; `time`: the last rows by time, rows of one time on one side; `user`: whole users.
+        schema: Names the targets and the columns `time` and `user`.
+        split: `random`: of a first target of 0 and 1 whose rarer class would have fewer than 100 rows held out, the
+            share of each class, and with two rows or more of a class at least one on both sides; `time`: the last rows
+            by time, rows of one time on one side; `user`: whole users, and of the rows without one any.
         fraction: Share of the rows to hold out, in (0, 1); by time and by user it is met as nearly as can be.
         seed: Seed of the random choices.
 
@@ -34,13 +39,14 @@ def assign(source: Source, schema: Schema, split: str, fraction: float, seed: in
     if not 0 < fraction < 1:
         raise ConfigError("validation_fraction", "between 0 and 1", fraction)
     if split == "random":
-        mask = _by_chance(source.count(), fraction, seed)
+        mask = _by_class(source, schema, fraction, seed)
     elif split == "time":
         mask = _by_time(_values(source, _role(schema, "time"), columns.order_values), fraction)
     else:
-        mask = _by_user(_values(source, _role(schema, "user"), lambda array: _hashes(array, seed)), fraction)
+        mask = _by_user(_values(source, _role(schema, "user"), lambda array: _hashes(array, seed)), fraction, seed)
     if not len(mask) or mask.all() or not mask.any():
-        reason = {"time": "all rows have the same time", "user": "all rows are of one user"}.get(split, "too few rows")
+        reasons = {"time": "all rows have the same time", "user": "all rows are of one user or of none"}
+        reason = reasons.get(split, "too few rows")
         raise DataError(
             f"the split {split!r} must leave rows on both sides, but of {len(mask)} rows {int(mask.sum())} would be "
             f"held out ({reason})",
@@ -57,9 +63,41 @@ def _role(schema: Schema, role: str) -> str:
     return str(name)
 
 
-def _by_chance(rows: int, fraction: float, seed: int) -> np.ndarray:
+def _by_class(source: Source, schema: Schema, fraction: float, seed: int) -> np.ndarray:
+    """Holds out a random set of all rows, or where a class is rare of the rows of each class."""
+    classes = _rare_classes(source, schema, fraction)
+    if classes is None:
+        return _by_chance(source.count(), fraction, seed)
+    mask = np.zeros(len(classes), bool)
+    for number in (0, 1, _NO_CLASS):
+        rows = np.flatnonzero(classes == number)
+        mask[rows] = _by_chance(len(rows), fraction, seed, number)
+    return mask
+
+
+def _rare_classes(source: Source, schema: Schema, fraction: float) -> np.ndarray | None:
+    """Returns the class of each row by the first target; None where chance gives enough rows of both classes.
+
+    None too where the target is not of two classes: it is long, has another value, or one value alone; or where it has
+    but one row of each.
+    """
+    if not schema.targets or schema.targets[0] in (schema.long or {}):
+        return None
+    found, counts = [], np.zeros(2, np.int64)
+    for values in _blocks(source, schema.targets[0], columns.numbers):
+        missing = np.isnan(values)
+        if not (missing | (values == 0) | (values == 1)).all():
+            return None
+        found.append(np.where(missing, _NO_CLASS, values).astype(np.int8))
+        counts += np.bincount(found[-1], minlength=_NO_CLASS + 1)[:_NO_CLASS]
+        if (counts * fraction >= _ENOUGH).all():
+            return None
+    return np.concatenate(found) if counts.all() and counts.max() > 1 else None
+
+
+def _by_chance(rows: int, fraction: float, seed: int, *more: int) -> np.ndarray:
     """Holds out a random set of the wanted size, block by block: how many of a block is drawn first, then which."""
-    rng = np.random.default_rng([seed, 3])
+    rng = np.random.default_rng([seed, 3, *more])
     mask = np.zeros(rows, bool)
     held = max(min(max(round(rows * fraction), 1), rows - 1), 0)
     for start in range(0, rows, BLOCK):
@@ -82,29 +120,36 @@ def _by_time(times: np.ndarray, fraction: float) -> np.ndarray:
     return times >= cut if keep_tie_out else times > cut
 
 
-def _by_user(hashes: np.ndarray, fraction: float) -> np.ndarray:
-    """Holds out users in the order of their hashes until the fraction is met."""
-    found, user, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    if len(found) < 2:
-        return np.zeros(len(hashes), bool)
-    behind = np.cumsum(counts)
-    number = int(np.argmin(np.abs(behind[:-1] - fraction * len(hashes)))) + 1
-    return user < number
+def _by_user(hashes: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Holds out users in the order of their hashes until the fraction is met, and a random set of the rows of none."""
+    mask, known = np.zeros(len(hashes), bool), hashes != _NO_USER
+    if not known.any():
+        return mask
+    mask[~known] = _by_chance(len(hashes) - int(known.sum()), fraction, seed)
+    found, user, counts = np.unique(hashes[known], return_inverse=True, return_counts=True)
+    if len(found) > 1:
+        behind = np.cumsum(counts)
+        mask[known] = user <= int(np.argmin(np.abs(behind[:-1] - fraction * len(user))))
+    return mask
 
 
 def _values(source: Source, name: str, read: Callable[[pa.Array], np.ndarray]) -> np.ndarray:
-    found, start = [], 0
+    found = list(_blocks(source, name, read))
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+
+def _blocks(source: Source, name: str, read: Callable[[pa.Array], np.ndarray]) -> Iterator[np.ndarray]:
+    start = 0
     for batch in source.batches([name]):
         try:
-            found.append(read(batch.column(0)))
+            yield read(batch.column(0))
         except DataError as error:
             raise placed(DataError(error.message, row=error.row, column=name), source, start) from error
         start += batch.num_rows
-    return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
 def _hashes(array: pa.Array, seed: int) -> np.ndarray:
     column = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
     text = columns.text_keys(column.dictionary)
-    of_values = np.where(text.is_null(), np.uint64(0), text.hash(seed=seed).to_numpy())
-    return np.append(of_values, np.uint64(0))[column.indices.fill_null(len(of_values)).to_numpy(zero_copy_only=False)]
+    of_values = np.where(text.is_null(), _NO_USER, text.hash(seed=seed).to_numpy())
+    return np.append(of_values, _NO_USER)[column.indices.fill_null(len(of_values)).to_numpy(zero_copy_only=False)]

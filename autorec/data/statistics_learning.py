@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
+from autorec.data import statistics
 from autorec.data.groups import Groups
 from autorec.data.pair_keys import pair_keys
 from autorec.data.statistics import FOLDS, SMOOTHING, Accumulator, Problem, Table, joint_keys, loss, smoothed
 
 TUNING = 262_144
+MEMORY = 256 << 20  # bytes for the sums of single folds, if those of one do not take more
 Write = Callable[[np.ndarray, np.ndarray], None]
 
 
@@ -142,34 +144,51 @@ def _ordered(problem: Problem, ids: np.ndarray, labels: np.ndarray, key: Key) ->
 
 
 def _folds(problem: Problem, keys: Sequence[Key], write: Write, pool: Executor) -> None:
+    """Writes the statistics fold by fold, as many folds at a time as memory allows: as a rule all."""
     targets = problem.labels.shape[1]
-    parts = [Accumulator(len(key.sums.count) * FOLDS, targets, problem.complete) for key in keys]
-    start = 0
-    for rows, ids, labels in problem.blocks():
-        fold = np.arange(start, start + len(rows)) % FOLDS
-        start += len(rows)
-        list(pool.map(partial(_add_folds, ids, labels, fold), keys, parts))
-    start = 0
-    for rows, ids, _ in problem.blocks():
-        fold = np.arange(start, start + len(rows)) % FOLDS
-        start += len(rows)
-        found = pool.map(partial(_others, problem, ids, fold), keys, parts)
-        write(rows, np.concatenate(list(found), 1))
+    size = sum(len(key.sums.count) for key in keys) * (4 + targets * (8 if problem.complete else 12))
+    together = min(max(MEMORY // max(size, 1), 1), FOLDS)
+    if together < FOLDS:  # else the totals are summed up with the folds
+        for _, ids, labels in problem.blocks():
+            list(pool.map(partial(_add, ids, labels), keys))
+    for first in range(0, FOLDS, together):
+        folds = range(first, min(first + together, FOLDS))
+        parts = [Accumulator(len(key.sums.count) * len(folds), targets, problem.complete) for key in keys]
+        for _, ids, labels, fold in _blocks_of(problem, folds):
+            list(pool.map(partial(_add_folds, ids, labels, fold, len(folds)), keys, parts))
+        for rows, ids, _, fold in _blocks_of(problem, folds):
+            found = pool.map(partial(_others, problem, ids, fold, len(folds)), keys, parts)
+            write(rows, np.concatenate(list(found), 1))
 
 
-def _add_folds(ids: np.ndarray, labels: np.ndarray, fold: np.ndarray, key: Key, part: Accumulator) -> None:
+def _blocks_of(problem: Problem, folds: range) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Yields (rows, ids, labels, number among the folds) of the rows of some folds, in the blocks of all rows."""
+    for start in range(0, len(problem.order), statistics.BLOCK):
+        order = problem.order[start : start + statistics.BLOCK]
+        fold = np.arange(start, start + len(order)) % FOLDS - folds.start
+        mine = (fold >= 0) & (fold < len(folds))
+        for rows, ids, labels in replace(problem, order=order[mine]).blocks():
+            yield rows, ids, labels, fold[mine]
+
+
+def _add(ids: np.ndarray, labels: np.ndarray, key: Key) -> None:
+    key.sums.add(key.groups(ids), labels)
+
+
+def _add_folds(ids: np.ndarray, labels: np.ndarray, fold: np.ndarray, folds: int, key: Key, part: Accumulator) -> None:
     groups = key.groups(ids)
-    key.sums.add(groups, labels)
+    if folds == FOLDS:
+        key.sums.add(groups, labels)
     positions = groups.positions
-    part.add(Groups.of(np.where(positions >= 0, positions * FOLDS + fold, -1)), labels)
+    part.add(Groups.of(np.where(positions >= 0, positions * folds + fold, -1)), labels)
 
 
-def _others(problem: Problem, ids: np.ndarray, fold: np.ndarray, key: Key, part: Accumulator) -> np.ndarray:
+def _others(problem: Problem, ids: np.ndarray, fold: np.ndarray, folds: int, key: Key, part: Accumulator) -> np.ndarray:
     """Returns the statistics of a block's rows from the rows of the other folds."""
     positions = key.positions(ids)
     inside = positions >= 0
     where = np.maximum(positions, 0)
-    own = where * FOLDS + fold
+    own = where * folds + fold
     out = np.empty((len(ids), len(problem.binary) + 1), np.float32)
     for target, binary in enumerate(problem.binary):
         number = np.where(inside, key.sums.seen(target)[where] - part.seen(target)[own], 0.0)

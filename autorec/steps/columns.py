@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from autorec import arguments as checked
-from autorec.data.checks import check_same_columns, check_targets
+from autorec.data.checks import check_roles, check_same_columns, check_targets
 from autorec.data.inference import infer
 from autorec.data.schema import ROLES, Schema
 from autorec.data.schema_checks import check_schema
@@ -25,6 +25,8 @@ def get_schema(
 ) -> tuple[Schema, bool]:
     """Returns the schema of a search, and whether it was inferred.
 
+    A weight is no feature, also where a given schema has it among them.
+
     Args:
         given: A schema, the path of one, or None to infer it.
         source: The rows.
@@ -33,7 +35,7 @@ def get_schema(
         roles: Columns by role; they win over the schema's.
 
     Raises:
-        ConfigError: If there is no target.
+        ConfigError: If there is no target, or it has a role too.
         DataError: If a column cannot be used.
     """
     found = checked.schema(given)
@@ -50,6 +52,10 @@ def get_schema(
             setattr(schema, role, roles[role])
     if not schema.targets:
         raise ConfigError("target", "the name of a column", None)
+    check_roles(source, schema)
+    if schema.weight is not None and schema.weight in schema:
+        schema.drop(schema.weight)
+        schema.warnings.append(f"`{schema.weight}` is the weight of the rows; as a feature it was left out")
     return schema, False
 
 
@@ -92,5 +98,6 @@ def check_sources(schema: Schema, task: str, source: Source, validation: Source 
     check_same_columns(schema, source)
     check_targets(source, schema, task)
     if validation is not None:
+        check_roles(validation, schema)
         check_same_columns(schema, validation)
         check_targets(validation, schema, task, training=False)

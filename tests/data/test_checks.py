@@ -112,6 +112,12 @@ def test_a_text_file_whose_codes_look_like_numbers_is_read_as_text(tmp_path: Pat
     assert next(source.batches(["code"])).column(0).to_pylist() == ["12", "34"]
 
 
+def test_a_text_among_numbers_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("price\n" + "12\n" * 30 + "free\n")
+    with pytest.raises(DataError, match=r"column .price.: the schema expects numbers, got text; .* .free. in line 32"):
+        check_same_columns(Schema([Feature("price", "numeric")]), as_source(tmp_path / "x.csv"))
+
+
 def check(task: str = "ctr", weight: str | None = None, training: bool = True, **columns: Any) -> None:
     features = [Feature("x", "numeric", "float")] if "x" in columns else []
     schema = Schema(features, ["y"], weight=weight)

@@ -101,6 +101,14 @@ def test_numbers_written_as_text_are_keys_of_their_value() -> None:
     assert texts(pa.array(["007", "", "7"]), "int") == [7, None, 7]
 
 
+@pytest.mark.parametrize("dtype", ["int", "float"])
+def test_whole_numbers_that_floats_cannot_tell_apart_are_no_keys(dtype: str) -> None:
+    with pytest.raises(DataError, match="-9007199254740992, were rounded by their floats: give") as caught:
+        texts(pa.array([2.0**53 - 1, None, -(2.0**53)]), dtype)
+    assert (caught.value.row, caught.value.column) == (2, "c")
+    assert texts(pa.array([2**53 + 1]), dtype) == [2**53 + 1]
+
+
 def test_a_fraction_is_no_key() -> None:
     with pytest.raises(DataError, match=r"whole numbers, got .*2\.5") as caught:
         texts(pa.array([1.0, 2.5]), "float")

@@ -256,6 +256,16 @@ def test_roles_name_categories_and_the_weight_is_no_feature() -> None:
     assert (schema.user, schema.weight) == ("u", "w")
 
 
+@pytest.mark.parametrize("role", ["user", "item", "group"])
+def test_ids_that_their_floats_have_rounded_are_refused(role: str) -> None:
+    data = {"x": ["a", "b"] * 10, "click": [0, 1, 1, 0] * 5}
+    rounded = [None, *map(float, range(2**53, 2**53 + 38, 2))]
+    with pytest.raises(DataError, match="column .id.: ids of 2.53 and more, such as 9007199254740992, were rounded"):
+        infer({**data, "id": rounded}, target="click", **{role: "id"})
+    assert infer({**data, "id": rounded}, target="click")["id"].kind == "numeric"
+    assert infer({**data, "id": [None, *range(2**53, 2**53 + 19)]}, target="click", user="id").user == "id"
+
+
 def test_a_group_is_a_feature_only_if_its_values_come_often() -> None:
     data = {"request": np.arange(400) // 4, "device": np.arange(400) % 4, "click": np.arange(400) % 3 % 2}
     assert infer(data, target="click", group="request").names == ["device"]

@@ -27,6 +27,57 @@ def test_a_random_split_holds_out_the_fraction_and_follows_the_seed() -> None:
     assert not np.array_equal(first, other)
 
 
+def clicks(positives: int, negatives: int, unknown: int = 0) -> np.ndarray:
+    labels = np.repeat([1.0, 0.0, np.nan], [positives, negatives, unknown])
+    return np.random.default_rng(0).permutation(labels)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("positives", [2, 3, 12])
+def test_a_random_split_leaves_rows_of_a_rare_class_on_both_sides(positives: int, seed: int) -> None:
+    labels = clicks(positives, 60)
+    mask = assign(source_of(y=labels), Schema(targets=["y"]), "random", 0.1, seed)
+    assert labels[mask].tolist().count(1) == max(round(positives * 0.1), 1)
+    assert labels[mask].tolist().count(0) == 6
+
+
+def test_shares_of_classes_follow_the_seed_and_unlabelled_rows_have_one() -> None:
+    labels = clicks(50, 500, 200)
+    first, again, other = (
+        assign(source_of(y=labels), Schema(targets=["y"]), "random", 0.1, seed) for seed in (1, 1, 2)
+    )
+    assert [int(first[labels == value].sum()) for value in (1, 0)] == [5, 50]
+    assert first[np.isnan(labels)].sum() == 20
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        Schema(),
+        Schema(targets=["often"]),
+        Schema(targets=["often", "rare"]),
+        Schema(targets=["stars"]),
+        Schema(targets=["one"]),
+        Schema(targets=["rare"], long={"rare": "x"}),
+    ],
+    ids=["no target", "enough rows of both", "the first decides", "ratings", "one class", "long"],
+)
+def test_any_other_random_split_is_of_all_rows(schema: Schema) -> None:
+    rows = 70_000  # more than a block
+    x = np.arange(rows)
+    source = source_of(x=x, often=x % 70 == 0, rare=x % 1000 == 0, stars=x % 5, one=np.ones(rows))
+    drawn = assign(source_of(x=x), Schema(), "random", 0.1, 0)
+    assert np.array_equal(assign(source, schema, "random", 0.1, 0), drawn)
+    assert not np.array_equal(assign(source, Schema(targets=["rare"]), "random", 0.1, 0), drawn)
+
+
+def test_a_row_of_each_class_is_split_as_any_two_rows() -> None:
+    mask = assign(source_of(y=[0, 1]), Schema(targets=["y"]), "random", 0.5, 0)
+    assert mask.sum() == 1
+
+
 def test_a_split_by_time_holds_out_the_last_rows_wherever_they_stand() -> None:
     times = np.random.default_rng(0).permutation(100)
     mask = assign(source_of(t=times), Schema(time="t"), "time", 0.2, 0)
@@ -69,11 +120,28 @@ def test_the_users_held_out_follow_the_seed() -> None:
     assert not np.array_equal(first, other)
 
 
-def test_rows_without_a_user_go_together() -> None:
-    users = ["", None, "a", "b"] * 50
-    mask = assign(as_source({"u": users}), Schema(user="u"), "user", 0.5, 0)
+def test_rows_without_a_user_are_held_out_one_by_one_by_their_fraction() -> None:
+    users = np.array(["", None, *(f"u{i}" for i in range(38))] * 50, dtype=object)
     nobody = np.array([not user for user in users])
-    assert len(set(mask[nobody])) == 1
+    first, again, other = (assign(as_source({"u": users}), Schema(user="u"), "user", 0.2, seed) for seed in (1, 1, 2))
+    assert first[nobody].sum() == 20
+    assert set(users[first & ~nobody]).isdisjoint(users[~first & ~nobody])
+    assert first[~nobody].mean() == pytest.approx(0.2, abs=0.02)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first[nobody], other[nobody])
+
+
+def test_rows_without_a_user_change_nothing_for_known_users() -> None:
+    users = [f"u{i % 30}" for i in range(300)]
+    alone, beside = (
+        assign(as_source({"u": users + more}), Schema(user="u"), "user", 0.2, 0) for more in ([], [None] * 100)
+    )
+    assert np.array_equal(alone, beside[:300])
+
+
+def test_rows_that_are_all_of_no_user_cannot_be_split_by_user() -> None:
+    with pytest.raises(DataError, match="all rows are of one user or of none"):
+        assign(as_source({"u": [None, "", None]}), Schema(user="u"), "user", 0.5, 0)
 
 
 @pytest.mark.parametrize("split", ["time", "user"])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from autorec.data import pair_keys, statistics_learning, statistics_pairs
-from autorec.data.statistics import FOLDS, SMOOTHING, Problem, Table, before, joint_keys, loss, smoothed
+from autorec.data.statistics import FOLDS, SMOOTHING, Accumulator, Problem, Table, before, joint_keys, loss, smoothed
 from autorec.data.statistics_learning import learn
 from autorec.data.statistics_pairs import choose_pairs
 
@@ -290,4 +291,33 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch, m
         found.append(run(given, [(0,), (1,), (0, 1)], [9, 9]))
     np.testing.assert_array_equal(found[0][0], found[1][0])
     for one, other in zip(found[0][1], found[1][1]):
+        np.testing.assert_array_equal(one.values, other.values)
+
+
+@pytest.mark.parametrize("unlabelled", [0.0, 0.2])
+@pytest.mark.parametrize("together", [0, 1, 4])
+def test_how_many_folds_fit_into_memory_changes_no_bit(
+    monkeypatch: pytest.MonkeyPatch, together: int, unlabelled: float
+) -> None:
+    monkeypatch.setattr("autorec.data.statistics.BLOCK", 64)
+    ids, labels = log(500, targets=2, unlabelled=unlabelled)
+    labels *= np.random.default_rng(10).random(labels.shape).astype(np.float32)  # sums that depend on their order
+    given = problem(ids, labels, np.random.default_rng(1).permutation(500), "kfold", real=True)
+    keys: list[tuple[int, ...]] = [(0,), (1,), (0, 1)]
+    found, tables = run(given, keys, [9, 9])
+    sums = [Accumulator(len(table.values), 2, given.complete) for table in tables]
+    size = sum(each.count.nbytes + each.sums.nbytes for each in sums)
+    size += sum(each.labelled.nbytes for each in sums if each.labelled is not None)
+    made: list[int] = []
+
+    def counted(size: int, *rest: Any) -> Accumulator:
+        made.append(size)
+        return Accumulator(size, *rest)
+
+    monkeypatch.setattr(statistics_learning, "Accumulator", counted)
+    monkeypatch.setattr(statistics_learning, "MEMORY", together * size)
+    again, tables_again = run(given, keys, [9, 9])
+    assert max(made) == max(len(table.values) for table in tables) * max(together, 1)
+    np.testing.assert_array_equal(found, again)
+    for one, other in zip(tables, tables_again):
         np.testing.assert_array_equal(one.values, other.values)

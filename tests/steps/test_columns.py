@@ -39,6 +39,49 @@ def test_a_given_one_is_copied_and_what_is_named_beside_it_wins() -> None:
     assert (GIVEN.targets, GIVEN.user) == (["y"], "a")
 
 
+def test_a_weight_is_no_feature_also_where_the_schema_has_it_among_them() -> None:
+    given = Schema([*GIVEN, Feature("u", "numeric", "int")], targets=["y"], weight="u")
+    for schema, roles in ((given, {}), (Schema(given.features, targets=["y"]), {"weight": "u"})):
+        made, _ = found(schema, roles=roles)
+        assert (made.names, made.weight) == (["a", "b"], "u")
+        assert "`u` is the weight of the rows; as a feature it was left out" in made.warnings
+        assert schema.names == ["a", "b", "u"]
+
+
+@pytest.mark.parametrize(
+    ("roles", "message"),
+    [
+        ({"user": "l"}, "file 'polars.DataFrame', column 'l': the user must be one value, got list"),
+        ({"group": "l"}, "file 'polars.DataFrame', column 'l': the group must be one value, got list"),
+        ({"weight": "a"}, "file 'polars.DataFrame', column 'a': a weight must be a number, got string"),
+        ({"time": "a"}, "column 'a': a time must be"),
+        ({"item": "none"}, "column 'none': the column is absent"),
+    ],
+)
+def test_roles_beside_a_given_schema_are_checked(roles: dict[str, str], message: str) -> None:
+    rows = as_source(ROWS.with_columns(l=pl.Series([[1, 2]] * 10)))
+    with pytest.raises(DataError, match=message):
+        get_schema(GIVEN, rows, target=None, labelled=False, roles=roles)
+
+
+def test_a_target_has_no_role() -> None:
+    with pytest.raises(ConfigError, match="`weight` must be another column than the target"):
+        found(GIVEN, roles={"weight": "y"})
+
+
+@pytest.mark.parametrize(
+    ("role", "validation", "message"),
+    [
+        ("group", ROWS.drop("u"), "column 'u': the column is absent"),
+        ("weight", ROWS.with_columns(u=pl.lit("x")), "column 'u': a weight must be a number"),
+    ],
+)
+def test_validation_rows_need_the_columns_with_a_role(role: str, validation: pl.DataFrame, message: str) -> None:
+    schema = Schema([*GIVEN], targets=["y"], **{role: "u"})
+    with pytest.raises(DataError, match=message):
+        check_sources(schema, "ctr", as_source(ROWS), as_source(validation))
+
+
 def test_a_target_is_needed() -> None:
     with pytest.raises(ConfigError, match="`target` must be the name of a column, got None"):
         found(Schema([*GIVEN]))
