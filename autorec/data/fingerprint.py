@@ -12,31 +12,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _PIECE = 1 << 16
-_PIECES = 32  # of a file of up to 2 MB they are all of it
-_WHOLE = 256 << 20  # bytes that are read in half a second
-_READ = 1 << 20
+_PIECES = 32
 
 
 def of_files(paths: Sequence[Path], *words: str) -> str:
-    """Returns the fingerprint of files: their sizes and contents, not their names or times.
-
-    Of files of more than 256 MB together it takes the ends and evenly spread pieces: one that is edited in place
-    between them, and keeps its size, keeps its fingerprint.
+    """Returns the fingerprint of files: their sizes, ends and evenly spread pieces, not their names or times.
 
     Args:
         paths: The files.
         words: What else belongs to it.
     """
     found = hashlib.blake2b(repr(words).encode() if words else b"", digest_size=16)
-    sizes = [path.stat().st_size for path in paths]
-    whole = sum(sizes) <= _WHOLE
-    for path, size in zip(paths, sizes):
+    for path in paths:
+        size = path.stat().st_size
         found.update(size.to_bytes(8, "little"))
         with path.open("rb") as file:
-            if whole and size > _PIECE * _PIECES:
-                while block := file.read(_READ):
-                    found.update(block)
-                continue
             for start in np.unique(np.linspace(0, max(size - _PIECE, 0), _PIECES).astype(int)):
                 file.seek(int(start))
                 found.update(file.read(_PIECE))
