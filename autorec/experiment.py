@@ -39,7 +39,7 @@ from autorec.spaces.space import as_space, to_config
 from autorec.steps.all_rows import AllRows
 from autorec.steps.calibration import make_calibration, validation_rows
 from autorec.steps.clock import Clock
-from autorec.steps.columns import check_several, check_sources, get_schema
+from autorec.steps.columns import check_several, check_sources, get_schema, leave_out_weight
 from autorec.steps.course import get_schedule, in_words
 from autorec.steps.encoding import check_encoded, encoded
 from autorec.steps.ensemble import MOST_CANDIDATES, EnsembleMaker
@@ -117,6 +117,7 @@ class Experiment:
         self.schema, inferred = get_schema(
             schema, self.source, target=target, labelled=y is not None, roles=arguments["roles"]
         )
+        weighed = leave_out_weight(self.schema)
         if arguments["long"] is not None:
             self.schema.long = arguments["long"]
         check_several(self.task, self.schema, self.options.loss_weights, arguments["utility"])
@@ -136,6 +137,8 @@ class Experiment:
         self._open()
         if inferred and not has_begun(self.run):
             self._say(describe(self.schema))
+        if weighed is not None:
+            self._say(weighed)
 
     def search(self) -> None:
         """Encodes the rows, trains baselines and trials, then makes an ensemble and refits the model if asked to.

@@ -66,6 +66,7 @@ class Raising:
     fill: bool = False
     _known: dict[tuple[int, Fidelity, int], dict[str, Any]] = field(default_factory=dict)
     _counted: int = 0
+    _asked: bool = False  # whether `lean` was
 
     def __post_init__(self) -> None:
         self.total = None if self.deadline is None else max(self.deadline - time.monotonic(), 0.0)
@@ -130,6 +131,7 @@ class Raising:
     def _leaned_on(self, lean: Callable[[], int | None]) -> Iterator[Again]:
         """Yields trainings with a seed that their values were not trained with in full."""
         while self._filling or self._wanted() > 0:
+            self._asked = True
             number = lean() if self._time_for(FULL, kept=_SLACK + self._kept()) else None
             kept = self._kept()
             if number is None or not self._time_for(FULL, kept=_SLACK + kept):
@@ -142,7 +144,12 @@ class Raising:
     def _kept(self) -> float:
         """Returns the seconds to leave behind repetitions."""
         keep = getattr(self.lean, "kept", None)
-        return 0.0 if keep is None else float(keep(self._left()))
+        if keep is None or self.lean is None:
+            return 0.0
+        if not self._asked and self._repetitions_begun() >= MOST_REPETITIONS:  # by an earlier call
+            self._asked = True
+            self.lean()  # which it keeps the time for
+        return float(keep(self._left()))
 
     @property
     def _filling(self) -> bool:

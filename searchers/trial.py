@@ -148,7 +148,7 @@ class TrialTrainer:
             with using_precision(self.options.precision):
                 model = build(self.space, hp, self.layout)
             if type(self.space) not in SPACES.values():
-                check_loadable(model)
+                check_loadable(without_optimizer(model))  # as it is saved
         finally:
             clear()
 

@@ -330,8 +330,6 @@ def test_a_refit_fills_time_that_the_clock_leaves_where_nothing_else_is_limited(
     assert seen == [filled]
 
 
-@pytest.mark.alone
-@pytest.mark.long
 def test_on_too_few_rows_for_an_ensemble_the_best_are_repeated_as_without_one() -> None:
     said: list[str] = []
     rec = CTRRecommender(DNN(dim=4))
@@ -342,6 +340,8 @@ def test_on_too_few_rows_for_an_ensemble_the_best_are_repeated_as_without_one() 
     assert rec.ensemble_ is None
 
 
+@pytest.mark.alone
+@pytest.mark.long
 def test_what_fills_the_time_is_in_the_model_that_is_shipped(tmp_path: Path) -> None:
     rec, told, begin = CTRRecommender(DNN(dim=4)), list[str](), time.monotonic()
     more = {**QUICK, "progress": lambda event: told.append(event.get("text", ""))}

@@ -264,6 +264,23 @@ def test_a_model_that_could_not_be_loaded_again_is_refused_at_once(tmp_path: Pat
         search(tmp_path, space=build)
 
 
+def test_a_model_that_its_space_compiled_with_a_loss_of_its_own_is_none_that_could_not_be_loaded(
+    tmp_path: Path,
+) -> None:
+    class Named(keras.Model):
+        pass
+
+    def build(hp: Any) -> keras.Model:
+        inputs, fields = autorec.inputs(hp, dim=4)
+        found = autorec.ctr_model(inputs, [autorec.blocks.MLP(units=4)(fields)])
+        model = Named(found.input, found.output)
+        model.compile("adam", loss=lambda y, p: keras.ops.mean(y - p))
+        return model
+
+    rec = search(tmp_path, space=build, max_trials=1)
+    assert len(rec.predict(frame())) == ROWS
+
+
 def test_a_search_without_any_trained_trial_tells_the_cause(tmp_path: Path) -> None:
     def broken(hp: Any) -> keras.Model:
         raise RuntimeError("my mistake")

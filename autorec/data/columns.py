@@ -105,16 +105,16 @@ def _whole(array: pa.Array, feature: Feature) -> pa.Array:
                 row=row,
                 column=feature.name,
             )
-        rounded = present & (np.abs(values) >= 2.0**53) & (np.abs(values) < 2.0**63)
-        if rounded.any():
+        rounded = present & (np.abs(values) >= 2.0**53)
+        if feature.dtype == "int" and (rounded & (np.abs(values) < 2.0**63)).any():
             row = int(np.argmax(rounded))
             raise DataError(
                 f"ids of 2^53 and more, such as {values[row]:.17g}, were rounded by their floats: give Int64 or text",
                 row=row,
                 column=feature.name,
             )
-        whole = np.where(present & (np.abs(values) < 2.0**63), values, 0).astype(np.int64)
-        whole[present & (np.abs(values) >= 2.0**63)] = MISSING_INT + 1  # no id: the graph takes the same
+        whole = np.where(present & ~rounded, values, 0).astype(np.int64)
+        whole[rounded] = MISSING_INT + 1  # no id: the graph takes the same
         return pa.array(whole, mask=~present)
     return _known(array.cast(pa.int64()))
 

@@ -101,15 +101,16 @@ def _of_numbers(name: str, values: pl.Series, is_id: bool, is_time: bool) -> Fou
             return found
     large = np.abs(numbers) >= 2.0**53 if dtype == "float" else np.zeros(len(numbers), bool)
     fractions = dtype == "float" and (numbers != np.floor(numbers)).any()
-    if is_id and large.any() and not fractions:
-        raise DataError(
-            f"ids of 2^53 and more, such as {numbers[large][0]:.17g}, were rounded by their floats: give Int64 or text",
-            column=name,
-        )
+    if is_id and not fractions:
+        if len(np.unique(numbers[large])) > 1:  # one alone may stand for no id
+            raise DataError(
+                f"ids of 2^53 and more, such as {numbers[large][0]:.17g}, were rounded by their floats: give Int64 or "
+                "text",
+                column=name,
+            )
+        return Found(Feature(name, "categorical", dtype), distinct)
     if large.any() or fractions:
         return Found(Feature(name, "numeric", dtype), distinct)
-    if is_id:
-        return Found(Feature(name, "categorical", dtype), distinct)
     if is_time:
         return Found(Feature(name, "numeric", dtype), distinct)
     return _of_whole_numbers(name, numbers.astype(np.int64), dtype, distinct)

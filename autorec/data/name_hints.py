@@ -16,9 +16,9 @@ _CODES = _set(
     "city region state country county language gender sex flag weekday dow segment cluster label"
 )
 _COUNTS = _set("num number count counts cnt n no total sum avg mean median max min std ratio")
-_LAST = _set("no number num")  # behind the name of a thing they say which one it is: `customer_no`
+_LAST = _set("no number")  # behind the name of a thing they say which one it is: `customer_no`
 _NUMBERED = _set("flight train account invoice ticket phone serial")
-_MANY = _set("ids codes users items categories ads")
+_MANY = _set("ids codes users items categories ads session page")  # of these they may count
 _AMOUNTS = _set(
     "age price prices amount cost fee fare hours minutes seconds days weeks months years duration length len size "
     "width height depth area gain loss income salary revenue budget score rate percent pct quantity qty distance "

@@ -113,7 +113,7 @@ class ServedModel(tf.Module):
             missing = tf.equal(values, "")
         else:
             if feature.dtype == "float":
-                whole = (tf.abs(values) < 2.0**63) & tf.equal(values, tf.floor(values))
+                whole = (tf.abs(values) < 2.0**53) & tf.equal(values, tf.floor(values))
                 unseen = tf.constant(MISSING_INT + 1, tf.int64)
                 number = tf.cast(tf.where(whole, values, 0.0), tf.int64)
                 minus = tf.where(tf.math.is_finite(values), unseen, tf.constant(MISSING_INT, tf.int64))

@@ -25,8 +25,6 @@ def get_schema(
 ) -> tuple[Schema, bool]:
     """Returns the schema of a search, and whether it was inferred.
 
-    A weight is no feature, also where a given schema has it among them.
-
     Args:
         given: A schema, the path of one, or None to infer it.
         source: The rows.
@@ -35,7 +33,7 @@ def get_schema(
         roles: Columns by role; they win over the schema's.
 
     Raises:
-        ConfigError: If there is no target, or it has a role too.
+        ConfigError: If there is no target.
         DataError: If a column cannot be used.
     """
     found = checked.schema(given)
@@ -52,11 +50,17 @@ def get_schema(
             setattr(schema, role, roles[role])
     if not schema.targets:
         raise ConfigError("target", "the name of a column", None)
-    check_roles(source, schema)
-    if schema.weight is not None and schema.weight in schema:
-        schema.drop(schema.weight)
-        schema.warnings.append(f"`{schema.weight}` is the weight of the rows; as a feature it was left out")
     return schema, False
+
+
+def leave_out_weight(schema: Schema) -> str | None:
+    """Takes the weight from the features of a schema, if it is one; returns what to say of it."""
+    weight = schema.weight
+    if weight is None or weight not in schema:
+        return None
+    schema.drop(weight)
+    schema.pairs = [pair for pair in schema.pairs if weight not in pair] if schema.pairs else schema.pairs
+    return f"`{weight}` is the weight of the rows; as a feature it was left out"
 
 
 def check_several(
@@ -89,15 +93,16 @@ def check_sources(schema: Schema, task: str, source: Source, validation: Source 
     """Checks both sources before anything is written.
 
     Raises:
-        ConfigError: If the schema contradicts itself.
+        ConfigError: If the schema contradicts itself, or a target has a role.
         DataError: If there is no feature, or columns or targets cannot be used.
     """
     if not len(schema):
         raise DataError("there is no feature to learn from", file=source.name)
     check_schema(schema)
     check_same_columns(schema, source)
+    check_roles(source, schema)
     check_targets(source, schema, task)
     if validation is not None:
-        check_roles(validation, schema)
         check_same_columns(schema, validation)
+        check_roles(validation, schema)
         check_targets(validation, schema, task, training=False)

@@ -129,8 +129,9 @@ def _drawn(labels: np.ndarray, order: np.ndarray, most: int, binary: bool) -> tu
 
 
 def labelled(part: Part) -> int:
-    """Returns the number of rows with a label of the target that has the fewest."""
-    return int((~np.isnan(np.asarray(part.labels))).sum(0).min())
+    """Returns the number of rows with a label of the target that has the fewest, of those that have any."""
+    counts = (~np.isnan(np.asarray(part.labels))).sum(0)
+    return int(counts[counts > 0].min(initial=part.rows)) if counts.any() else 0
 
 
 def metrics_of(run: Run, outputs: np.ndarray, part: Part, layout: Layout) -> dict[str, float]:

@@ -95,7 +95,7 @@ class Refit:
             return
         self.say(f"refit on all rows: {_in_words(rows)}")
         try:
-            self._make(members, forest, deadline)
+            self._make(members, forest, deadline, bool(later))
         except Exception as error:
             if self.trainer.workers.count > 1 and not isinstance(error, TrialFailed):
                 raise  # the other workers would wait for ever
@@ -123,11 +123,11 @@ class Refit:
         forest = weights.pop(FOREST, 0.0)
         return [_Member(rows[number], weight) for number, weight in weights.items()], forest
 
-    def _make(self, members: Sequence[_Member], forest: float, deadline: float | None) -> None:
+    def _make(self, members: Sequence[_Member], forest: float, deadline: float | None, whole: bool) -> None:
         if self.trainer.workers.count == 1:
             self.all_rows()  # several encode the rows together, when they are told to train on them
             self._check_size(members)
-        trained = self._trained(members, forest, deadline)
+        trained = self._trained(members, forest, deadline, whole)
         if self.fill and deadline is not None:
             self._fill(trained, len(trained) + (forest > 0.0), deadline)
         self._write(trained, forest)
@@ -137,17 +137,25 @@ class Refit:
         if self.budgets is not None and self.budgets.max_model_size is not None:
             self.budgets.check({"model_size": self.trainer.refitted_size([member.row for member in members])})
 
-    def _trained(self, members: Sequence[_Member], forest: float, deadline: float | None) -> list[_Member]:
-        """Trains the members, the heaviest first, and leaves out what comes too late if the others weigh enough."""
+    def _trained(self, members: Sequence[_Member], forest: float, deadline: float | None, whole: bool) -> list[_Member]:
+        """Trains the members, the heaviest first, and leaves out those that fail if the others weigh enough.
+
+        Args:
+            members: All of them.
+            forest: Weight of the forest.
+            deadline: `time.monotonic()` at which to end, or None.
+            whole: Whether none may be left out: what follows is fitted to what all of them answer.
+        """
         for member in sorted(members, key=lambda each: -each.weight):
             try:
                 self._train(member, deadline)
             except TrialFailed as error:
                 held = forest + sum(each.weight for each in members if each.networks)
-                if held < _ENOUGH:
+                if held < _ENOUGH or whole:
                     raise
-                self.say(f"a refit without what weighs least, {1 - held:.0%} of the ensemble: {error}")
-                break
+                self.say(f"a refit without trial {member.row['number']}, {member.weight:.0%} of the ensemble: {error}")
+                if deadline is not None and time.monotonic() >= deadline:
+                    break
         return [member for member in members if member.networks]
 
     def _train(self, member: _Member, deadline: float | None) -> None:

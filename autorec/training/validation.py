@@ -38,16 +38,19 @@ def epoch_metric(objective: str, part: Part, layout: Layout) -> str:
         >>> epoch_metric("val_auc", cache.validation, cache.layout)  # of 800 rows
         'val_log_loss'
     """
-    if not objective.endswith("auc") or (part.rows >= metrics.FEW and _rarest(part, layout) >= _RARE):
+    if not objective.endswith("auc") or (part.rows >= metrics.FEW and _rarest(objective, part, layout) >= _RARE):
         return objective
     return objective.removesuffix("auc").removesuffix("g") + "log_loss"
 
 
-def _rarest(part: Part, layout: Layout) -> int:
-    """Returns how many rows there are of the class, of any binary target, that has the fewest."""
+def _rarest(objective: str, part: Part, layout: Layout) -> int:
+    """Returns the rows of the class that has the fewest, of the target that an objective names or of all."""
     counts = [part.rows]
-    for target, labels in zip(layout.targets, np.asarray(part.labels).T):
-        if target.kind == "binary":
+    named = [
+        f"val_{target.name}_auc" == objective or f"val_{target.name}_gauc" == objective for target in layout.targets
+    ]
+    for target, mine, labels in zip(layout.targets, named, np.asarray(part.labels).T):
+        if target.kind == "binary" and (mine or not any(named)):
             counts += [int((labels > 0.5).sum()), int((labels <= 0.5).sum())]
     return min(counts)
 

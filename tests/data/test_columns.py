@@ -101,12 +101,16 @@ def test_numbers_written_as_text_are_keys_of_their_value() -> None:
     assert texts(pa.array(["007", "", "7"]), "int") == [7, None, 7]
 
 
-@pytest.mark.parametrize("dtype", ["int", "float"])
-def test_whole_numbers_that_floats_cannot_tell_apart_are_no_keys(dtype: str) -> None:
+def test_floats_where_ids_were_whole_numbers_are_refused_from_where_they_were_rounded() -> None:
     with pytest.raises(DataError, match="-9007199254740992, were rounded by their floats: give") as caught:
-        texts(pa.array([2.0**53 - 1, None, -(2.0**53)]), dtype)
+        texts(pa.array([2.0**53 - 1, None, -(2.0**53)]), "int")
     assert (caught.value.row, caught.value.column) == (2, "c")
-    assert texts(pa.array([2**53 + 1]), dtype) == [2**53 + 1]
+    assert texts(pa.array([2**53 + 1]), "int") == [2**53 + 1]
+
+
+def test_of_ids_that_were_floats_those_that_were_rounded_are_none() -> None:
+    found = texts(pa.array([2.0**53 - 1, None, 2.0**53, -1e300]), "float")
+    assert found == [2**53 - 1, None, columns.MISSING_INT + 1, columns.MISSING_INT + 1]
 
 
 def test_a_fraction_is_no_key() -> None:

@@ -75,7 +75,8 @@ def split_rows(frame: pl.DataFrame, cache: Cache) -> tuple[pl.DataFrame, pl.Data
     """Returns the training and validation rows: they are in the order of the source, and `w` tells them apart."""
     part = cache.validation.weights
     assert part is not None
-    held = np.isin(np.round(frame["w"].to_numpy() / _unit(cache), 3), np.round(np.asarray(part, np.float64), 3))
+    apart = frame["w"].to_numpy()[:, None] / np.asarray(part, np.float64) / _unit(cache)
+    held = (np.abs(apart - 1.0) < 1e-6).any(1)
     assert held.sum() == len(part)
     return frame.filter(~pl.Series(held)), frame.filter(pl.Series(held))
 
@@ -84,7 +85,8 @@ def _unit(cache: Cache) -> float:
     """Returns what the weights of the log were divided by."""
     assert cache.train.weights is not None
     assert cache.validation.weights is not None
-    return float(log()["w"].sum() / (cache.train.weights.sum() + cache.validation.weights.sum()))
+    both = np.concatenate([cache.train.weights, cache.validation.weights])
+    return float(log()["w"].sum() / both.sum(dtype=np.float64))
 
 
 def files(directory: Path) -> dict[str, bytes]:

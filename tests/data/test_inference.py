@@ -263,6 +263,8 @@ def test_ids_that_their_floats_have_rounded_are_refused(role: str) -> None:
     with pytest.raises(DataError, match="column .id.: ids of 2.53 and more, such as 9007199254740992, were rounded"):
         infer({**data, "id": rounded}, target="click", **{role: "id"})
     assert infer({**data, "id": rounded}, target="click")["id"].kind == "numeric"
+    one = [None, 1e16, *map(float, range(18))]  # stands for no id
+    assert infer({**data, "id": one}, target="click", **{role: "id"}).to_dict()[role] == "id"
     assert infer({**data, "id": [None, *range(2**53, 2**53 + 19)]}, target="click", user="id").user == "id"
 
 

@@ -417,6 +417,9 @@ def test_repetitions_for_an_ensemble_end_at_some_and_the_search_has_the_rest(lim
     assert own.count(False) == raising.MOST_REPETITIONS
     assert own.count(True) > 200
     assert 280.0 <= took <= 300.0 - 5.0
+    _, run, took = limited(100.0, schedule=Schedule(finalists=2, seeds=2), lean=Lean(), per_row=0.001)  # goes on
+    assert sum(row["parent"] is not None for row in run.trials()) == raising.MOST_REPETITIONS
+    assert 80.0 <= took <= 100.0 - 5.0
 
 
 @pytest.mark.parametrize(("kept", "ends"), [(40.0, (140.0, 160.0)), (90.0, (100.0, 115.0)), (300.0, (190.0, 200.0))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -10,7 +11,7 @@ import pytest
 from autorec.data.schema import Feature, Schema
 from autorec.data.table import as_source
 from autorec.errors import ConfigError, DataError
-from autorec.steps.columns import check_sources, get_schema
+from autorec.steps.columns import check_sources, get_schema, leave_out_weight
 
 ROWS = pl.DataFrame({"a": ["x", "y"] * 5, "b": [0.5, 1.5] * 5, "u": list(range(10)), "y": [0, 1] * 5})
 GIVEN = Schema([Feature("a", "categorical"), Feature("b", "numeric", "float")], targets=["y"], user="a")
@@ -41,10 +42,12 @@ def test_a_given_one_is_copied_and_what_is_named_beside_it_wins() -> None:
 
 def test_a_weight_is_no_feature_also_where_the_schema_has_it_among_them() -> None:
     given = Schema([*GIVEN, Feature("u", "numeric", "int")], targets=["y"], weight="u")
-    for schema, roles in ((given, {}), (Schema(given.features, targets=["y"]), {"weight": "u"})):
+    for schema, roles in ((given, {}), (Schema(given.features, targets=["y"], pairs=[("a", "u")]), {"weight": "u"})):
         made, _ = found(schema, roles=roles)
+        assert leave_out_weight(made) == "`u` is the weight of the rows; as a feature it was left out"
         assert (made.names, made.weight) == (["a", "b"], "u")
-        assert "`u` is the weight of the rows; as a feature it was left out" in made.warnings
+        assert not made.pairs
+        assert leave_out_weight(made) is None
         assert schema.names == ["a", "b", "u"]
 
 
@@ -60,13 +63,22 @@ def test_a_weight_is_no_feature_also_where_the_schema_has_it_among_them() -> Non
 )
 def test_roles_beside_a_given_schema_are_checked(roles: dict[str, str], message: str) -> None:
     rows = as_source(ROWS.with_columns(l=pl.Series([[1, 2]] * 10)))
+    schema, _ = get_schema(GIVEN, rows, target=None, labelled=False, roles=roles)
     with pytest.raises(DataError, match=message):
-        get_schema(GIVEN, rows, target=None, labelled=False, roles=roles)
+        check_sources(schema, "ctr", rows, None)
+
+
+def test_a_role_of_a_text_file_may_be_read_as_the_text_that_the_schema_says_it_is(tmp_path: Path) -> None:
+    cells = [f"{row}.5" for row in range(19)] + ["guest"]
+    (tmp_path / "x.csv").write_text("\n".join(["user,y", *(f"{cell},{row % 2}" for row, cell in enumerate(cells))]))
+    schema = Schema([Feature("user", "categorical")], targets=["y"], user="user")
+    check_sources(schema, "ctr", as_source(tmp_path / "x.csv"), as_source(tmp_path / "x.csv"))
 
 
 def test_a_target_has_no_role() -> None:
+    schema, _ = found(GIVEN, roles={"weight": "y"})
     with pytest.raises(ConfigError, match="`weight` must be another column than the target"):
-        found(GIVEN, roles={"weight": "y"})
+        check_sources(schema, "ctr", as_source(ROWS), None)
 
 
 @pytest.mark.parametrize(

@@ -244,9 +244,11 @@ def test_one_that_fails_leaves_the_model_as_it_is(run: Run, error: Exception, wo
     assert not (run.directory / REFIT).exists()
 
 
-@pytest.mark.parametrize(("heavy", "kept"), [(0.8, True), (0.79, False)])
-def test_where_one_member_comes_too_late_the_others_stay_if_they_weigh_enough(
-    run: Run, heavy: float, kept: bool
+@pytest.mark.parametrize(
+    ("heavy", "later", "kept"), [(0.8, (), True), (0.79, (), False), (0.8, ("calibration",), False)]
+)
+def test_where_one_member_fails_the_others_stay_if_they_weigh_enough_and_no_curve_is_of_all(
+    run: Run, heavy: float, later: tuple[str, ...], kept: bool
 ) -> None:
     class Late(Trainer):
         def refit(self, row: dict[str, Any], deadline: float | None) -> keras.Model:
@@ -256,12 +258,12 @@ def test_where_one_member_comes_too_late_the_others_stay_if_they_weigh_enough(
 
     trainer, said = Late(), list[str]()
     ensemble(run, t1=1.0 - heavy, t2=heavy)
-    refit(run, trainer, said).make()
+    refit(run, trainer, said).make(*later)
     assert trainer.asked == [2]  # the heaviest first
     if kept:
         assert networks(run) == [2]
         assert answer(run) == 2.0
-        assert said[-1] == "a refit without what weighs least, 20% of the ensemble: the time was over before it ended"
+        assert said[-1] == "a refit without trial 1, 20% of the ensemble: the time was over before it ended"
     else:
         assert run.refit is None
 
