@@ -83,6 +83,13 @@ def check_selection(pruning: Any, size: Any, alpha: Any = ALPHA, start: Any = "b
     check_pruning(None, size, alpha, start, enough)
 
 
+def telling(panel: Panel, most: int) -> list[int]:
+    """Returns the numbers of so many members, rising: those that forward selection weighs most, then the first."""
+    with one_thread():
+        weights = forward_selection(panel).weights
+    return sorted(np.argsort(-weights, kind="stable")[:most].tolist())
+
+
 def best_single(panel: Panel) -> Pruned:
     """Returns the ensemble of the one member with the least loss."""
     best = int(np.argmin(panel.single_losses))

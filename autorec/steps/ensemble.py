@@ -22,9 +22,15 @@ from autorec.run import Run
 from autorec.searchers.budgets import Budgets, OverBudget, model_size
 from autorec.searchers.diversity import diversity
 from autorec.searchers.ensemble import depth_of
-from autorec.searchers.ensemble_selection import Choose, best_single, check_selection, cross_fitted, few, select
-from autorec.searchers.forward_selection import forward_selection
-from autorec.searchers.mixture import one_thread
+from autorec.searchers.ensemble_selection import (
+    Choose,
+    best_single,
+    check_selection,
+    cross_fitted,
+    few,
+    select,
+    telling,
+)
 from autorec.searchers.outputs import outputs_of, read_outputs, write_outputs
 from autorec.searchers.panel import Panel
 from autorec.searchers.pruning import ALPHA, LEAST, SURE, Pruned
@@ -296,13 +302,6 @@ def in_words(event: Mapping[str, Any]) -> str:
     text = f"{event['name']} of {len(event['candidates'])} trials ({event['pruning'] or 'unpruned'}): {members}"
     text += f"; validation loss {event['loss']:.5f}, best trial alone {event['best_single_loss']:.5f}"
     return f"{text}; members disagree on {event['diversity']['disagreement']:.1%} of the rows"
-
-
-def telling(panel: Panel, most: int) -> list[int]:
-    """Returns the numbers of so many members, rising: those that forward selection weighs most, then the first."""
-    with one_thread():
-        weights = forward_selection(panel).weights
-    return sorted(np.argsort(-weights, kind="stable")[:most].tolist())
 
 
 def _best_trial(rows: Sequence[Row]) -> Choose:

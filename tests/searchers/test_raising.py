@@ -356,6 +356,21 @@ class TimedTrial:
         return {**noisy_trial(job), "cut": cut}
 
 
+@dataclass
+class Lean:
+    """Leans on trial 1, and once asked keeps some seconds if there are as many."""
+
+    seconds: float
+    known: bool = False
+
+    def __call__(self) -> int:
+        self.known = True
+        return 1
+
+    def kept(self, left: float) -> float:
+        return self.seconds if self.known and self.seconds <= left else 0.0
+
+
 Limited = Callable[..., tuple[TimedTrial, Run, float]]
 
 
@@ -402,22 +417,12 @@ def test_what_an_ensemble_leans_on_fills_its_share_of_the_time(limited: Limited)
 
 
 def test_repetitions_for_an_ensemble_end_at_some_and_the_search_has_the_rest(limited: Limited) -> None:
-    class Lean:
-        known = False
-
-        def __call__(self) -> int:
-            self.known = True
-            return 1
-
-        def kept(self, left: float) -> float:
-            return 5.0 if self.known else 0.0
-
-    _, run, took = limited(300.0, schedule=Schedule(finalists=2, seeds=2), lean=Lean(), per_row=0.001)
+    _, run, took = limited(300.0, schedule=Schedule(finalists=2, seeds=2), lean=Lean(5.0), per_row=0.001)
     own = [row["parent"] is None for row in run.trials()]
     assert own.count(False) == raising.MOST_REPETITIONS
     assert own.count(True) > 200
     assert 280.0 <= took <= 300.0 - 5.0
-    _, run, took = limited(100.0, schedule=Schedule(finalists=2, seeds=2), lean=Lean(), per_row=0.001)  # goes on
+    _, run, took = limited(100.0, schedule=Schedule(finalists=2, seeds=2), lean=Lean(5.0), per_row=0.001)  # goes on
     assert sum(row["parent"] is not None for row in run.trials()) == raising.MOST_REPETITIONS
     assert 80.0 <= took <= 100.0 - 5.0
 
@@ -426,17 +431,7 @@ def test_repetitions_for_an_ensemble_end_at_some_and_the_search_has_the_rest(lim
 def test_repetitions_for_an_ensemble_leave_what_its_refit_needs_if_there_is_as_much(
     limited: Limited, kept: float, ends: tuple[float, float]
 ) -> None:
-    class Lean:
-        known = False
-
-        def __call__(self) -> int:
-            self.known = True
-            return 1
-
-        def kept(self, left: float) -> float:
-            return kept if self.known and kept <= left else 0.0
-
-    _, run, took = limited(200.0, schedule=Schedule(finalists=2, seeds=2), lean=Lean())
+    _, run, took = limited(200.0, schedule=Schedule(finalists=2, seeds=2), lean=Lean(kept))
     assert ends[0] <= took <= ends[1]
     assert all(row["parent"] in (None, 1) for row in run.trials())
 
